@@ -1,0 +1,10 @@
+// Node runs the TypeScript sources itself, so Jest transforms nothing: start-up stays short and stack traces exact.
+export default {
+  testEnvironment: '<rootDir>/test/harness/jest-environment.mjs',
+  transform: {},
+  extensionsToTreatAsEsm: ['.ts'],
+  coverageProvider: 'v8',
+  testMatch: ['<rootDir>/**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/.cache/', '/.riskmodel/'],
+  modulePathIgnorePatterns: ['/.cache/', '/.riskmodel/'],
+};
