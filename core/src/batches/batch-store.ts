@@ -1,0 +1,170 @@
+import type { Redis } from 'ioredis';
+import type { ClassificationReport } from '../evaluation/classification-report.ts';
+import { cancellableStates, finalStates, type Batch, type BatchState } from './batch.ts';
+
+/** How long a finished batch can still be asked for. */
+const keepFinishedSeconds = 30 * 24 * 3600;
+
+/**
+ * Moves a batch to another state only if it is in one of the expected ones, so that of two programs that disagree
+ * (a commit and a cancellation) exactly one wins. KEYS: the batch. ARGV: the new state, the number of expected
+ * states, these, then fields and values to set with it. Returns 1 when it moved.
+ */
+const transitionScript = `
+local state = redis.call('HGET', KEYS[1], 'state')
+local count = tonumber(ARGV[2])
+for i = 3, 2 + count do
+  if state == ARGV[i] then
+    redis.call('HSET', KEYS[1], 'state', ARGV[1], unpack(ARGV, 3 + count))
+    return 1
+  end
+end
+return 0`;
+
+/** Writes a batch that does not exist yet. KEYS: the batch, then the indexes. ARGV: score, id, then fields and values. */
+const createScript = `
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+for i = 2, #KEYS do redis.call('ZADD', KEYS[i], ARGV[1], ARGV[2]) end
+return 1`;
+
+/** Fields of a batch that change along with its state. */
+export interface BatchUpdate {
+  total?: number;
+  startedAt?: string;
+  finishedAt?: string;
+  results?: string;
+  metricsTable?: string;
+  rejects?: string;
+  done?: number;
+  failed?: number;
+  metrics?: ClassificationReport;
+  error?: { code: string; message: string };
+  plan?: unknown;
+}
+
+/**
+ * The record of every batch, in Redis. The record's state is the truth: jobs of the queue look at it first and do
+ * nothing for a batch that has ended, so that a job that runs twice, or too late, changes nothing.
+ */
+export class BatchStore {
+  readonly #redis: Redis;
+  readonly #prefix: string;
+
+  /** `prefix` separates installations that share a Redis. */
+  constructor(redis: Redis, prefix: string) {
+    this.#redis = redis;
+    this.#prefix = prefix;
+  }
+
+  #key(...parts: string[]): string {
+    return [this.#prefix, ...parts].join(':');
+  }
+
+  /** Records a new batch in state `queued`; false when there is one of this id already. */
+  async create(batch: Pick<Batch, 'id' | 'model' | 'input' | 'createdAt'>): Promise<boolean> {
+    const keys = [this.#key('batch', batch.id), this.#key('batches'), this.#key('batches', batch.model)];
+    const score = Date.parse(batch.createdAt);
+    const created = await this.#redis.eval(
+      createScript,
+      keys.length,
+      ...keys,
+      score,
+      batch.id,
+      ...Object.entries({ ...batch, state: 'queued' }).flat(),
+    );
+    return created === 1;
+  }
+
+  async get(id: string): Promise<Batch | undefined> {
+    const [hash, chunks] = await Promise.all([
+      this.#redis.hgetall(this.#key('batch', id)),
+      this.#redis.hvals(this.#key('batch', id, 'chunks')),
+    ]);
+    return hash['id'] === undefined ? undefined : batchOf(hash, chunks);
+  }
+
+  async state(id: string): Promise<BatchState | undefined> {
+    return ((await this.#redis.hget(this.#key('batch', id), 'state')) ?? undefined) as BatchState | undefined;
+  }
+
+  /** The newest batches, of one model or of all, at most `limit`. */
+  async list(options: { model?: string; limit: number }): Promise<Batch[]> {
+    const index = options.model === undefined ? this.#key('batches') : this.#key('batches', options.model);
+    const ids = await this.#redis.zrevrange(index, 0, options.limit - 1);
+    const batches = await Promise.all(ids.map((id) => this.get(id)));
+    const gone = ids.filter((_, i) => batches[i] === undefined);
+    if (gone.length > 0) await this.#redis.zrem(index, ...gone);
+    return batches.filter((batch) => batch !== undefined);
+  }
+
+  /** Moves the batch to `to` if its state is one of `from`; returns whether it was. */
+  async transition(
+    id: string,
+    from: readonly BatchState[],
+    to: BatchState,
+    update: BatchUpdate = {},
+  ): Promise<boolean> {
+    const fields = Object.entries(update)
+      .filter(([, value]) => value !== undefined)
+      .flatMap(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)]);
+    const moved = await this.#redis.eval(
+      transitionScript,
+      1,
+      this.#key('batch', id),
+      to,
+      from.length,
+      ...from,
+      // HSET wants at least one pair after the state; the id is there already and stays.
+      ...(fields.length > 0 ? fields : ['id', id]),
+    );
+    if (moved === 1 && finalStates.includes(to)) await this.#expire(id);
+    return moved === 1;
+  }
+
+  /** Ends a batch that has not ended and is not being committed. */
+  cancel(id: string, finishedAt: string): Promise<boolean> {
+    return this.transition(id, cancellableStates, 'cancelled', { finishedAt });
+  }
+
+  /** The plan that `transition` stored with the batch; undefined when it has none. */
+  async plan<T>(id: string): Promise<T | undefined> {
+    const plan = await this.#redis.hget(this.#key('batch', id), 'plan');
+    return plan === null ? undefined : (JSON.parse(plan) as T);
+  }
+
+  /** Counts a chunk's rows towards the batch's progress, once however often it is told. */
+  async recordChunk(id: string, chunk: number, rows: { done: number; failed: number }): Promise<void> {
+    await this.#redis.hset(this.#key('batch', id, 'chunks'), String(chunk), `${rows.done},${rows.failed}`);
+  }
+
+  async #expire(id: string): Promise<void> {
+    await Promise.all([
+      this.#redis.expire(this.#key('batch', id), keepFinishedSeconds),
+      this.#redis.expire(this.#key('batch', id, 'chunks'), keepFinishedSeconds),
+    ]);
+  }
+}
+
+function batchOf(hash: Record<string, string>, chunks: string[]): Batch {
+  const text = (name: string): string | null => hash[name] ?? null;
+  const counted = chunks.map((chunk) => chunk.split(',').map(Number));
+  const sum = (column: number): number => counted.reduce((total, counts) => total + (counts[column] ?? 0), 0);
+  return {
+    id: hash['id'] as string,
+    model: hash['model'] as string,
+    input: hash['input'] as string,
+    state: hash['state'] as BatchState,
+    rows: {
+      total: hash['total'] === undefined ? null : Number(hash['total']),
+      done: hash['done'] === undefined ? sum(0) : Number(hash['done']),
+      failed: hash['failed'] === undefined ? sum(1) : Number(hash['failed']),
+    },
+    createdAt: hash['createdAt'] as string,
+    startedAt: text('startedAt'),
+    finishedAt: text('finishedAt'),
+    output: { results: text('results'), metrics: text('metricsTable'), rejects: text('rejects') },
+    ...(hash['metrics'] === undefined ? {} : { metrics: JSON.parse(hash['metrics']) as ClassificationReport }),
+    ...(hash['error'] === undefined ? {} : { error: JSON.parse(hash['error']) as { code: string; message: string } }),
+  };
+}

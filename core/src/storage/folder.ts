@@ -1,0 +1,122 @@
+import type { BigIntStats } from 'node:fs';
+import { copyFile, link, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
+import { Readable } from 'node:stream';
+import { RiskModelError } from '../errors.ts';
+import {
+  inputChanged,
+  objectNotFound,
+  parseGsUri,
+  type LocalCopy,
+  type ObjectInfo,
+  type ObjectStore,
+} from './object-store.ts';
+
+/** Object storage of local mode: bucket B is the folder `ROOT/B`, and `gs://B/x.json` the file `ROOT/B/x.json`. */
+export class FolderStore implements ObjectStore {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = resolve(root);
+  }
+
+  /** The file that holds, or would hold, the object. */
+  pathOf(uri: string): string {
+    const { bucket, path } = parseGsUri(uri);
+    const folder = join(this.#root, bucket);
+    const file = resolve(folder, path);
+    if (!file.startsWith(folder + sep) || path.includes('\0')) {
+      throw new RiskModelError('InvalidUri', `not an object's URI: "${uri}"; its path leads out of the bucket`);
+    }
+    return file;
+  }
+
+  async stat(uri: string): Promise<ObjectInfo | undefined> {
+    const file = this.pathOf(uri);
+    const stats = await orAbsent(stat(file, { bigint: true }));
+    return stats?.isFile() ? infoOf(uri, stats) : undefined;
+  }
+
+  async read(object: ObjectInfo, range: { start?: number; end?: number } = {}): Promise<Readable> {
+    const start = range.start ?? 0;
+    const end = range.end ?? object.size;
+    const handle = await orAbsent(open(this.pathOf(object.uri)));
+    if (handle === undefined) throw objectNotFound(object.uri);
+    const stats = await handle.stat({ bigint: true });
+    if (generationOf(stats) !== object.generation || start >= end) {
+      await handle.close();
+      if (start >= end) return Readable.from([]);
+      throw inputChanged(object.uri);
+    }
+    return handle.createReadStream({ start, end: end - 1, highWaterMark: 1 << 20 });
+  }
+
+  async openLocal(object: ObjectInfo): Promise<LocalCopy> {
+    await this.assertUnchanged(object);
+    return { path: this.pathOf(object.uri), release: async () => {} };
+  }
+
+  async assertUnchanged(object: ObjectInfo): Promise<void> {
+    const current = await this.stat(object.uri);
+    if (current?.generation !== object.generation) throw inputChanged(object.uri);
+  }
+
+  async putFileIfAbsent(uri: string, path: string): Promise<boolean> {
+    const target = this.pathOf(uri);
+    await mkdir(dirname(target), { recursive: true });
+    return linkIfAbsent(path, target);
+  }
+
+  async *list(prefix: string): AsyncIterable<ObjectInfo> {
+    const folder = this.pathOf(prefix);
+    const entries = (await orAbsent(readdir(folder, { recursive: true }))) ?? [];
+    for (const name of entries.toSorted()) {
+      const object = await this.stat(`${prefix.replace(/\/+$/, '')}/${name.split(sep).join('/')}`);
+      if (object !== undefined) yield object;
+    }
+  }
+
+  async delete(uri: string): Promise<void> {
+    await rm(this.pathOf(uri), { force: true });
+  }
+}
+
+/**
+ * Makes `path` appear as `target` with its whole content at once, unless `target` is there already: whether it did.
+ * A hard link does both; across file systems a copy beside the target is linked instead.
+ */
+export async function linkIfAbsent(path: string, target: string): Promise<boolean> {
+  try {
+    await link(path, target);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return false;
+    if (code !== 'EXDEV' && code !== 'EPERM') throw error;
+  }
+  const copy = `${target}.${process.pid}.tmp`;
+  try {
+    await copyFile(path, copy);
+    return await linkIfAbsent(copy, target);
+  } finally {
+    await rm(copy, { force: true });
+  }
+}
+
+function infoOf(uri: string, stats: BigIntStats): ObjectInfo {
+  return { uri, generation: generationOf(stats), size: Number(stats.size) };
+}
+
+function generationOf(stats: BigIntStats): string {
+  return `${stats.mtimeNs}-${stats.ino}-${stats.size}`;
+}
+
+async function orAbsent<T>(result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined;
+    throw error;
+  }
+}
