@@ -158,6 +158,8 @@ export interface Feature {
   maximum?: number;
   /**
    * The values accepted. Categorical only, and required there.
+   *
+   * Items: One value accepted.
    */
   codes?: number[];
   /**

@@ -1,0 +1,46 @@
+import { describe, expect, test } from '@jest/globals';
+import { parseManifests } from './manifest.ts';
+
+function problemsOf(spec: Record<string, unknown>): unknown {
+  const manifest = {
+    apiVersion: 'riskmodel.io/v1alpha1',
+    kind: 'RiskModel',
+    metadata: { name: 'm' },
+    spec: {
+      artifact: { uri: 'model.onnx', format: 'ONNX' },
+      features: [{ name: 'A', type: 'Number' }],
+      ...spec,
+    },
+  };
+  try {
+    parseManifests(JSON.stringify(manifest), 'm.json');
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function schedule(timeZone: string): Record<string, unknown> {
+  return { batch: { schedules: [{ name: 's', cron: '0 3 * * *', input: 'gs://bucket/x.csv', timeZone }] } };
+}
+
+describe('features', () => {
+  test('must differ in more than case, since BigQuery takes columns so', () => {
+    const features = ['AGE', 'SEX', 'age'].map((name) => ({ name, type: 'Integer' }));
+    expect(problemsOf({ features })).toBe(
+      'm.json: spec.features[2].name: must differ in more than case from "AGE" (spec.features[0]): BigQuery takes both for one column',
+    );
+  });
+});
+
+describe('time zones', () => {
+  test.each(['UTC', 'Europe/Berlin', 'America/Argentina/Buenos_Aires'])('%s is known', (timeZone) => {
+    expect(problemsOf(schedule(timeZone))).toBeUndefined();
+  });
+
+  test.each(['Mars/Olympus', '+01:00', 'Berlin'])('%s is not', (timeZone) => {
+    expect(problemsOf(schedule(timeZone))).toBe(
+      `m.json: spec.batch.schedules[0].timeZone: must be an IANA time zone such as Europe/Berlin, not "${timeZone}"`,
+    );
+  });
+});
