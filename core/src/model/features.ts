@@ -128,12 +128,15 @@ export class FeatureEncoder {
     return problems;
   }
 
-  /** As `encodeRecord`, from an array in the manifest's order of features, `width` long. */
-  encodeValues(values: readonly unknown[], matrix: Float32Array, row: number): Problem[] | undefined {
+  /**
+   * As `encodeRecord`, from the `width` values at `from` (default 0) of an array in the manifest's order of features.
+   * The array may be the matrix itself, whose values are then checked where they are.
+   */
+  encodeValues(values: ArrayLike<unknown>, matrix: Float32Array, row: number, from = 0): Problem[] | undefined {
     let problems: Problem[] | undefined;
     const at = row * this.width;
     for (const [column, feature] of this.#features.entries()) {
-      const code = this.#encodeValue(feature, values[column], matrix, at + column);
+      const code = this.#encodeValue(feature, values[from + column], matrix, at + column);
       if (code !== finding.fine) (problems ??= []).push(feature.problem(code));
     }
     return problems;
