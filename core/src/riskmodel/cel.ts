@@ -8,7 +8,10 @@ import type { StructuralSchema, ValidationRule } from './structural-schema.ts';
 // CEL and Kubernetes' is kept out of the rules: fields whose names CEL escapes (`namespace`), the Kubernetes libraries
 // (quantities, URLs, sets), int() of a double beyond 2^63, and string() of a double that Go prints with an exponent.
 
-const environment = new Environment({ unlistedVariablesAreDyn: true });
+const environment = new Environment({ unlistedVariablesAreDyn: true }).registerFunction(
+  'string.replace(string, string): string',
+  (text: string, search: string, replacement: string) => text.split(search).join(replacement),
+);
 
 type Expression = (context: { self: unknown }) => unknown;
 

@@ -283,6 +283,12 @@ export const validationCases: ValidationCase[] = [
     withFeature({ type: 'Integer', maximum: 1e30 }),
     `spec.features[0].maximum: ${wholeRule}`,
   ),
+  right('a Number has limits beyond 64 bits', withFeature({ minimum: -1e30, maximum: 1e30 })),
+  wrong(
+    'minimum is above a maximum beyond 64 bits',
+    withFeature({ minimum: 1e31, maximum: 1e30 }),
+    'spec.features[0].minimum: must be <= maximum (1e+30)',
+  ),
   right('a Number has fractional limits', withFeature({ minimum: 0.5, maximum: 1.5 })),
 
   // spec.features: codes
@@ -311,6 +317,11 @@ export const validationCases: ValidationCase[] = [
     'a code is fractional',
     withFeature({ type: 'Categorical', codes: [1.5] }),
     'spec.features[0].codes[0]: must be an integer, not the number 1.5',
+  ),
+  wrong(
+    'a code is beyond 2^53',
+    withFeature({ type: 'Categorical', codes: [2 ** 53] }),
+    'spec.features[0].codes[0]: must be <= 9007199254740991, not 9007199254740992',
   ),
   wrong(
     'there are 1001 codes',
@@ -350,7 +361,7 @@ export const validationCases: ValidationCase[] = [
   wrong(
     'a default is beyond float32',
     withFeature({ whenMissing: 'Default', default: 1e39 }),
-    'spec.features[0].default: must be <= 3.4028234663852886e+38, not 1e+39',
+    'spec.features[0].default: must be within what a 32-bit float holds',
   ),
   right('an Integer has a whole default', withFeature({ type: 'Integer', whenMissing: 'Default', default: -1 })),
   wrong(
@@ -469,6 +480,11 @@ export const validationCases: ValidationCase[] = [
     'a resource is no quantity',
     withSpec({ online: { resources: { limits: { cpu: true } } } }),
     'spec.online.resources.limits.cpu: must be an integer or a string, not the boolean true',
+  ),
+  wrong(
+    'a resource has an unknown unit',
+    withSpec({ batch: { resources: { limits: { memory: '512MiB' } } } }),
+    'spec.batch.resources.limits.memory: must be a quantity such as 500m or 512Mi, not "512MiB"',
   ),
   right('answers are kept for 30s', withSpec({ online: { cache: { ttl: '30s' } } })),
   right('answers are kept for 24h', withSpec({ online: { cache: { ttl: '23h59m60s' } } })),

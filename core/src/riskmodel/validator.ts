@@ -85,6 +85,7 @@ const copiedKeywords = [
   'minProperties',
   'maxProperties',
   'required',
+  'x-kubernetes-int-or-string',
 ] as const;
 
 /** The JSON schema with a structural schema's meaning, in which an object has no fields but those that are named. */
@@ -133,6 +134,9 @@ function explain(error: ErrorObject, root: unknown): Problem {
     case 'const':
       return { path, message: `must be ${String(params['allowedValue'])}, not ${quote(data)}` };
     case 'pattern':
+      if (parentSchema['x-kubernetes-int-or-string']) {
+        return { path, message: `must be a quantity such as 500m or 512Mi, not ${quote(data)}` };
+      }
       return { path, message: `must match ${String(params['pattern'])}, not ${quote(data)}` };
     case 'minimum':
       return { path, message: `must be >= ${limit}, not ${quote(data)}` };
