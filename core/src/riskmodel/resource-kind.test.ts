@@ -1,0 +1,40 @@
+import { describe, expect, test } from '@jest/globals';
+import { readResourceKind, riskModelCrdFile } from './resource-kind.ts';
+import type { StructuralSchema } from './structural-schema.ts';
+
+const { apiVersion, kind, schema } = readResourceKind(riskModelCrdFile);
+
+function fields(parent: StructuralSchema, path: string): { path: string; field: StructuralSchema }[] {
+  const children = [
+    ...Object.entries(parent.properties ?? {}).map(([name, child]) => [`${path}.${name}`, child] as const),
+    ...(parent.items ? [[`${path}[]`, parent.items] as const] : []),
+  ];
+  return children.flatMap(([childPath, child]) => [{ path: childPath, field: child }, ...fields(child, childPath)]);
+}
+
+describe('the CRD of RiskModel', () => {
+  const declared = fields(schema.properties?.['spec'] ?? {}, 'spec');
+  const reported = fields(schema.properties?.['status'] ?? {}, 'status');
+
+  test('declares the kind that the contract names', () => {
+    expect([apiVersion, kind]).toEqual(['riskmodel.io/v1alpha1', 'RiskModel']);
+  });
+
+  test('describes every field, for kubectl explain', () => {
+    const silent = [...declared, ...reported].filter(({ field }) => field.description === undefined);
+    expect(silent.map(({ path }) => path)).toEqual([]);
+  });
+
+  test('bounds every string and list, so that the cost of rules has a bound', () => {
+    const boundless = [...declared, ...reported].filter(
+      ({ field }) =>
+        (field.type === 'array' && field.maxItems === undefined) ||
+        (field.type === 'string' && !field.maxLength && !field.enum && field.format !== 'date-time'),
+    );
+    expect(boundless.map(({ path }) => path)).toEqual([]);
+  });
+});
+
+test('a file that is not there is named', () => {
+  expect(() => readResourceKind('absent.yaml')).toThrow("no such file or directory, open 'absent.yaml'");
+});
