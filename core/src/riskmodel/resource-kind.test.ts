@@ -9,7 +9,7 @@ function fields(parent: StructuralSchema, path: string): { path: string; field: 
     ...Object.entries(parent.properties ?? {}).map(([name, child]) => [`${path}.${name}`, child] as const),
     ...(parent.items ? [[`${path}[]`, parent.items] as const] : []),
   ];
-  return children.flatMap(([childPath, child]) => [{ path: childPath, field: child }, ...fields(child, childPath)]);
+  return children.flatMap(([childPath, child]) => [{ path: childPath, field: child }].concat(fields(child, childPath)));
 }
 
 describe('the CRD of RiskModel', () => {
