@@ -4,12 +4,18 @@ import type { StructuralSchema } from './structural-schema.ts';
 
 const { apiVersion, kind, schema } = readResourceKind(riskModelCrdFile);
 
-function fields(parent: StructuralSchema, path: string): { path: string; field: StructuralSchema }[] {
-  const children = [
-    ...Object.entries(parent.properties ?? {}).map(([name, child]) => [`${path}.${name}`, child] as const),
-    ...(parent.items ? [[`${path}[]`, parent.items] as const] : []),
-  ];
-  return children.flatMap(([childPath, child]) => [{ path: childPath, field: child }].concat(fields(child, childPath)));
+interface Field {
+  path: string;
+  field: StructuralSchema;
+}
+
+function fields(parent: StructuralSchema, path: string): Field[] {
+  const children: Field[] = Object.entries(parent.properties ?? {}).map(([name, field]) => ({
+    path: `${path}.${name}`,
+    field,
+  }));
+  if (parent.items) children.push({ path: `${path}[]`, field: parent.items });
+  return children.flatMap((child) => [child].concat(fields(child.field, child.path)));
 }
 
 describe('the CRD of RiskModel', () => {
