@@ -1,0 +1,119 @@
+import type { Batch } from '@riskmodel/core/batches/batch.ts';
+import { CommandError } from './errors.ts';
+
+/** The server answered with a status that is not a success. */
+export class ApiError extends CommandError {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+  }
+}
+
+/** Nothing answers at the server's address. */
+export class ServerUnreachable extends CommandError {
+  constructor(url: string, cause: unknown) {
+    super(`no server answers at ${url}: start one with "npx riskmodel up -f riskmodel.yaml"`, { cause });
+    this.name = 'ServerUnreachable';
+  }
+}
+
+const timeoutMs = 60_000;
+
+/** The server's HTTP API, as far as the commands use it. Every call throws ApiError or ServerUnreachable. */
+export class ApiClient {
+  readonly #url: string;
+  readonly #signal: AbortSignal | undefined;
+
+  /** `url` is the server's base URL; `signal` gives up calls under way. */
+  constructor(url: string, signal?: AbortSignal) {
+    this.#url = url;
+    this.#signal = signal;
+  }
+
+  /**
+   * The probabilities of both classes for each instance.
+   *
+   * @param instances a JSON array, as text, so that numbers reach the server digit by digit as they were written
+   */
+  async predict(model: string, instances: string): Promise<number[][]> {
+    const path = `/v1/models/${encodeURIComponent(model)}:predict`;
+    const answer = (await this.#call('POST', path, `{"instances":${instances}}`)) as { predictions?: number[][] };
+    if (!Array.isArray(answer?.predictions)) throw new CommandError(`${this.#url} is not a riskmodel server`);
+    return answer.predictions;
+  }
+
+  async submitBatch(request: { model: string; input: string; idempotencyKey?: string }): Promise<Batch> {
+    return (await this.#call('POST', '/batches', JSON.stringify(request))) as Batch;
+  }
+
+  async getBatch(id: string): Promise<Batch> {
+    return (await this.#call('GET', `/batches/${encodeURIComponent(id)}`)) as Batch;
+  }
+
+  /** The newest batches first. */
+  async listBatches(model?: string): Promise<Batch[]> {
+    const query = model === undefined ? '' : `?model=${encodeURIComponent(model)}`;
+    const answer = (await this.#call('GET', `/batches${query}`)) as Batch[] | { batches: Batch[] };
+    return Array.isArray(answer) ? answer : answer.batches;
+  }
+
+  async cancelBatch(id: string): Promise<Batch | undefined> {
+    return (await this.#call('DELETE', `/batches/${encodeURIComponent(id)}`)) as Batch | undefined;
+  }
+
+  async #call(method: string, path: string, body?: string): Promise<unknown> {
+    const response = await this.#fetch(method, path, body);
+    const text = await response.text();
+    const answer = parseJson(text);
+    if (!response.ok) throw new ApiError(response.status, errorMessage(answer, text, response.status));
+    if (answer === undefined && text !== '') {
+      throw new CommandError(`${this.#url}${path} did not answer with JSON: is it a riskmodel server?`);
+    }
+    return answer;
+  }
+
+  async #fetch(method: string, path: string, body: string | undefined): Promise<Response> {
+    const timeout = AbortSignal.timeout(timeoutMs);
+    try {
+      return await fetch(`${this.#url}${path}`, {
+        method,
+        ...(body !== undefined && { body, headers: { 'content-type': 'application/json' } }),
+        signal: this.#signal ? AbortSignal.any([timeout, this.#signal]) : timeout,
+      });
+    } catch (cause) {
+      if (this.#signal?.aborted) throw new CommandError('stopped before the server answered');
+      if (timeout.aborted) throw new CommandError(`${this.#url} did not answer within ${timeoutMs / 1_000} s`);
+      throw new ServerUnreachable(this.#url, cause);
+    }
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The words of an error answer: `detail` (text, or a list of fields) or `error`, else its beginning. */
+function errorMessage(answer: unknown, text: string, status: number): string {
+  const { detail, error } = (answer ?? {}) as { detail?: unknown; error?: unknown };
+  if (Array.isArray(detail)) return (detail as FieldError[]).map(fieldMessage).join('\n');
+  for (const candidate of [detail, error, (error as { message?: unknown } | undefined)?.message]) {
+    if (typeof candidate === 'string') return candidate;
+  }
+  return `the server answered ${status}${text === '' ? '' : `: ${text.slice(0, 200)}`}`;
+}
+
+interface FieldError {
+  loc?: (string | number)[];
+  msg?: string;
+}
+
+function fieldMessage({ loc = [], msg = 'is not valid' }: FieldError): string {
+  return [loc.filter((part) => part !== 'body').join('.'), msg].filter((part) => part !== '').join(': ');
+}

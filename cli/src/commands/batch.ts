@@ -1,0 +1,132 @@
+import type { Command } from 'commander';
+import { isFinal, type Batch } from '@riskmodel/core/batches/batch.ts';
+import { ApiClient } from '../api-client.ts';
+import { batchLines, batchTable } from '../batch-text.ts';
+import { CommandError } from '../errors.ts';
+import { outputOption, serverOption, serverUrl, type OutputFormat } from '../options.ts';
+import { printJson, printLine, type Terminal } from '../terminal.ts';
+import { watchBatch } from '../watch-batch.ts';
+
+interface CommonOptions {
+  server?: string;
+  output: OutputFormat;
+}
+
+interface SubmitOptions extends CommonOptions {
+  model: string;
+  input: string;
+  idempotencyKey?: string;
+  wait?: boolean;
+}
+
+/** `riskmodel batch submit|list|get|cancel`: batches of the running server. */
+export function addBatch(program: Command, terminal: Terminal): void {
+  const batch = program
+    .command('batch')
+    .description('Score whole files: submit batches, look at them, call them off.')
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  riskmodel batch submit --model credit-default --input gs://applications/today.parquet --wait
+  riskmodel batch list
+  riskmodel batch get ID -o json
+  riskmodel batch cancel ID`,
+    );
+
+  batch
+    .command('submit')
+    .description('Queue a file of a bucket to be scored.')
+    .requiredOption('-m, --model <name>', "the model's name")
+    .requiredOption('-i, --input <uri>', 'the file: gs://BUCKET/PATH (JSON, NDJSON, CSV or Parquet)')
+    .option('--idempotency-key <key>', 'submitted again with the same key, it is the same batch')
+    .option('--wait', 'show the progress and wait for the end; exit 1 when the batch failed')
+    .addOption(serverOption())
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  riskmodel batch submit --model credit-default --input gs://applications/today.parquet --wait
+  riskmodel batch submit --model credit-default --input gs://applications/may.csv --idempotency-key may -o json
+
+Locally gs://BUCKET/PATH is the file PATH in the folder .riskmodel/buckets/BUCKET.`,
+    )
+    .action((options: SubmitOptions) => submit(options, terminal));
+
+  batch
+    .command('list')
+    .description('List the newest batches.')
+    .option('-m, --model <name>', 'only those of this model')
+    .addOption(serverOption())
+    .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  riskmodel batch list --model credit-default')
+    .action(async (options: CommonOptions & { model?: string }) => {
+      const batches = await open(options, terminal).listBatches(options.model);
+      if (options.output === 'json') printJson(terminal.stdout, batches);
+      else if (batches.length === 0) printLine(terminal.stdout, 'There are no batches.');
+      else for (const line of batchTable(batches, new Date())) printLine(terminal.stdout, line);
+    });
+
+  batch
+    .command('get')
+    .description('Show one batch: its state, rows, tables, metrics and error.')
+    .argument('<id>', "the batch's id")
+    .addOption(serverOption())
+    .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  riskmodel batch get 7c9e6679-7425-40de-944b-e07fc1f90ae7')
+    .action(async (id: string, options: CommonOptions) => {
+      printBatch(await open(options, terminal).getBatch(id), options.output, terminal);
+    });
+
+  batch
+    .command('cancel')
+    .description('Call off a batch that has not been committed.')
+    .argument('<id>', "the batch's id")
+    .addOption(serverOption())
+    .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  riskmodel batch cancel 7c9e6679-7425-40de-944b-e07fc1f90ae7')
+    .action((id: string, options: CommonOptions) => cancel(id, options, terminal));
+}
+
+async function submit(options: SubmitOptions, terminal: Terminal): Promise<void> {
+  const client = open(options, terminal);
+  const { model, input, idempotencyKey } = options;
+  const submitted = await client.submitBatch({ model, input, ...(idempotencyKey !== undefined && { idempotencyKey }) });
+  if (!options.wait) {
+    if (options.output === 'json') printJson(terminal.stdout, submitted);
+    else {
+      printLine(terminal.stdout, `batch ${submitted.id} is ${submitted.state}`);
+      printLine(terminal.stdout, `see it with: riskmodel batch get ${submitted.id}`);
+    }
+    return;
+  }
+  const batch = await watchBatch(submitted, { client, output: terminal.stderr, signal: terminal.signal });
+  printBatch(batch, options.output, terminal);
+  if (batch.state === 'cancelled') throw new CommandError(`batch ${batch.id} was cancelled`);
+  if (batch.state === 'failed') {
+    const { code = 'Failed', message = 'no reason was recorded' } = batch.error ?? {};
+    throw new CommandError(`batch ${batch.id} failed: ${code}: ${message}`);
+  }
+}
+
+async function cancel(id: string, options: CommonOptions, terminal: Terminal): Promise<void> {
+  const client = open(options, terminal);
+  const answer = await client.cancelBatch(id);
+  const batch = answer?.state === undefined ? await client.getBatch(id) : answer;
+  if (options.output === 'json') printJson(terminal.stdout, batch);
+  else printLine(terminal.stdout, `batch ${batch.id} is ${batch.state}`);
+  if (isFinal(batch.state) && batch.state !== 'cancelled') {
+    throw new CommandError(`batch ${batch.id} could not be cancelled: it is ${batch.state}`);
+  }
+}
+
+function open(options: CommonOptions, terminal: Terminal): ApiClient {
+  return new ApiClient(serverUrl(options.server, terminal), terminal.signal);
+}
+
+function printBatch(batch: Batch, output: OutputFormat, { stdout }: Terminal): void {
+  if (output === 'json') printJson(stdout, batch);
+  else for (const line of batchLines(batch, new Date())) printLine(stdout, line);
+}

@@ -1,0 +1,101 @@
+import { isAbsolute, join, relative } from 'node:path';
+import type { Command } from 'commander';
+import { startSystem, type LocalSystem } from '../local-system.ts';
+import { defaultServer, outputOption, wholeNumber, type OutputFormat } from '../options.ts';
+import { aborted } from '../shutdown-signal.ts';
+import { printJson, printLine, type Terminal, type TextOutput } from '../terminal.ts';
+
+interface UpOptions {
+  filename: string[];
+  data: string;
+  host: string;
+  port: number;
+  workers: number;
+  defaultModel?: string;
+  output: OutputFormat;
+}
+
+/** `riskmodel up`: the whole system on this machine, until it is stopped. */
+export function addUp(program: Command, terminal: Terminal): void {
+  program
+    .command('up')
+    .description('Serve manifests on this machine: HTTP server, batch workers, a folder of buckets and tables.')
+    .requiredOption('-f, --filename <file...>', 'manifest files')
+    .option('-p, --port <port>', "the server's port; 0 is any free one", wholeNumber(0, 65_535), 8080)
+    .option('--host <address>', 'the address to listen on', '127.0.0.1')
+    .option('--data <folder>', 'where buckets, tables, queues and logs are kept', '.riskmodel')
+    .option('--workers <count>', 'how many batch workers to run', wholeNumber(1, 64), 1)
+    .option('--default-model <name>', 'the model of POST /risk-online-prediction when several are served')
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  riskmodel up -f riskmodel.yaml
+  riskmodel up -f retail.yaml small-business.yaml --default-model retail --port 9000 --workers 2
+
+Redis is that of REDIS_URL, else a private one that is started here and stopped at the end.
+Ctrl-C stops it: requests in flight are answered, batches go on at the next start.`,
+    )
+    .action((options: UpOptions) => up(options, terminal));
+}
+
+async function up(options: UpOptions, terminal: Terminal): Promise<void> {
+  const { stdout, stderr, env, signal } = terminal;
+  const startedAt = performance.now();
+  const system = await startSystem({
+    manifests: options.filename,
+    dataDir: options.data,
+    host: options.host,
+    port: options.port,
+    workers: options.workers,
+    defaultModel: options.defaultModel,
+    env,
+    log: (line) => printLine(stderr, line),
+    signal,
+  });
+  try {
+    const seconds = (performance.now() - startedAt) / 1_000;
+    if (options.output === 'json') printJson(stdout, summary(system));
+    else printWelcome(system, seconds, stdout);
+    const failure = await Promise.race([system.failed, aborted(signal)]);
+    if (failure) throw failure;
+    printLine(stderr, 'Stopping ...');
+  } finally {
+    await system.stop();
+  }
+}
+
+function summary({ url, dataDir, models }: LocalSystem): object {
+  return { url, dataDir, models: models.map(({ metadata }) => metadata.name) };
+}
+
+/** What is there now, and what to do with it. */
+export function printWelcome({ url, dataDir, models }: LocalSystem, seconds: number, output: TextOutput): void {
+  const names = models.map(({ metadata }) => metadata.name);
+  const folder = shortPath(dataDir);
+  const server = url === defaultServer ? '' : ` --server ${url}`;
+  const lines = [
+    `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} ready after ${seconds.toFixed(1)} s.`,
+    '',
+    `  API pages    ${url}/docs`,
+    `  OpenAPI      ${url}/openapi.json`,
+    `  metrics      ${url}/metrics`,
+    `  buckets      ${join(folder, 'buckets')} (gs://NAME/... is the folder NAME in it)`,
+    `  tables       ${join(folder, 'warehouse')} (folders of Parquet files)`,
+    `  logs         ${join(folder, 'logs')}`,
+    '',
+    'Next, in another terminal:',
+    `  npx riskmodel predict --model ${names[0]} --file applicant.json${server}`,
+    `  npx riskmodel batch submit --model ${names[0]} --input gs://BUCKET/FILE --wait${server}`,
+    '',
+    'Ctrl-C stops it.',
+  ];
+  for (const line of lines) printLine(output, line);
+}
+
+/** A path relative to the current folder when it lies in it. */
+function shortPath(path: string): string {
+  const short = relative('', path);
+  return short === '' || short.startsWith('..') || isAbsolute(short) ? path : short;
+}
