@@ -56,12 +56,12 @@ export class ApiClient {
   /** The newest batches first. */
   async listBatches(model?: string): Promise<Batch[]> {
     const query = model === undefined ? '' : `?model=${encodeURIComponent(model)}`;
-    const answer = (await this.#call('GET', `/batches${query}`)) as Batch[] | { batches: Batch[] };
-    return Array.isArray(answer) ? answer : answer.batches;
+    return ((await this.#call('GET', `/batches${query}`)) as { batches: Batch[] }).batches;
   }
 
-  async cancelBatch(id: string): Promise<Batch | undefined> {
-    return (await this.#call('DELETE', `/batches/${encodeURIComponent(id)}`)) as Batch | undefined;
+  /** The batch as it then is, cancelled. Throws ApiError (409) when it is committed or has ended otherwise. */
+  async cancelBatch(id: string): Promise<Batch> {
+    return (await this.#call('DELETE', `/batches/${encodeURIComponent(id)}`)) as Batch;
   }
 
   async #call(method: string, path: string, body?: string): Promise<unknown> {
@@ -99,13 +99,12 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** The words of an error answer: `detail` (text, or a list of fields) or `error`, else its beginning. */
+/** The words of an error answer, `detail` or `error`: text, or a list of fields. Else the answer's beginning. */
 function errorMessage(answer: unknown, text: string, status: number): string {
   const { detail, error } = (answer ?? {}) as { detail?: unknown; error?: unknown };
-  if (Array.isArray(detail)) return (detail as FieldError[]).map(fieldMessage).join('\n');
-  for (const candidate of [detail, error, (error as { message?: unknown } | undefined)?.message]) {
-    if (typeof candidate === 'string') return candidate;
-  }
+  const words = detail ?? error;
+  if (typeof words === 'string') return words;
+  if (Array.isArray(words)) return (words as FieldError[]).map(fieldMessage).join('\n');
   return `the server answered ${status}${text === '' ? '' : `: ${text.slice(0, 200)}`}`;
 }
 

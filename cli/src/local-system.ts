@@ -176,9 +176,9 @@ async function pollReadiness(url: string, log: (line: string) => void, signal: A
   while (!signal.aborted) {
     try {
       const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
-      const text = await response.text();
+      const answer = (await response.json()) as { reason?: string };
       if (response.ok) return;
-      reason = text;
+      reason = answer.reason ?? `it answers ${response.status}`;
     } catch {
       // It is not listening yet.
     }

@@ -39,6 +39,7 @@ export async function watchBatch(batch: Batch, { client, output, signal }: Watch
         current = await client.getBatch(batch.id);
         reachedAt = Date.now();
       } catch (error) {
+        if (signal.aborted) continue;
         if (!(error instanceof ServerUnreachable) || Date.now() - reachedAt > unreachableMs) throw error;
       }
     }

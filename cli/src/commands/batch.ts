@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { isFinal, type Batch } from '@riskmodel/core/batches/batch.ts';
+import type { Batch } from '@riskmodel/core/batches/batch.ts';
 import { ApiClient } from '../api-client.ts';
 import { batchLines, batchTable } from '../batch-text.ts';
 import { CommandError } from '../errors.ts';
@@ -112,14 +112,9 @@ async function submit(options: SubmitOptions, terminal: Terminal): Promise<void>
 }
 
 async function cancel(id: string, options: CommonOptions, terminal: Terminal): Promise<void> {
-  const client = open(options, terminal);
-  const answer = await client.cancelBatch(id);
-  const batch = answer?.state === undefined ? await client.getBatch(id) : answer;
+  const batch = await open(options, terminal).cancelBatch(id);
   if (options.output === 'json') printJson(terminal.stdout, batch);
   else printLine(terminal.stdout, `batch ${batch.id} is ${batch.state}`);
-  if (isFinal(batch.state) && batch.state !== 'cancelled') {
-    throw new CommandError(`batch ${batch.id} could not be cancelled: it is ${batch.state}`);
-  }
 }
 
 function open(options: CommonOptions, terminal: Terminal): ApiClient {
