@@ -1,0 +1,95 @@
+// Runs every test: first the ones beside the sources, several at a time, then those of test/, which start whole
+// systems and kill processes, one at a time. `--unit` runs only those that need nothing but Node. What else is given
+// goes to Jest. The last line is `N passed, N failed`, with `, N skipped` when some were.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { ensureRedis } from '../cli/src/local-redis.ts';
+import { shutdownSignal } from '../cli/src/shutdown-signal.ts';
+import { addCounts, countsOf, noCounts, type JestResults, type TestCounts } from './test-counts.ts';
+
+const root = join(import.meta.dirname, '..');
+const systemTests = join(root, 'test');
+const workers = Math.min(4, availableParallelism());
+/** Tests wait for real programs, which are slow on a machine that does other things as well. */
+const testTimeoutMs = 30_000;
+
+const signal = shutdownSignal();
+
+async function runJest(args: string[], env: NodeJS.ProcessEnv): Promise<TestCounts> {
+  const folder = await mkdtemp(join(tmpdir(), 'riskmodel-tests-'));
+  const outputFile = join(folder, 'results.json');
+  try {
+    const child = spawn(
+      process.execPath,
+      [
+        join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
+        `--rootDir=${root}`,
+        '--passWithNoTests',
+        `--testTimeout=${testTimeoutMs}`,
+        '--json',
+        `--outputFile=${outputFile}`,
+        ...args,
+      ],
+      // The JSON goes to the file as well as to standard output; people read standard error.
+      { cwd: root, env, stdio: ['inherit', 'ignore', 'inherit'] },
+    );
+    signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
+    const [code] = (await once(child, 'exit')) as [number | null];
+    const results = existsSync(outputFile)
+      ? (JSON.parse(await readFile(outputFile, 'utf8')) as JestResults)
+      : undefined;
+    return countsOf(results, code);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** What to ignore beyond jest.config.mjs; the option replaces the configuration's list, so it has that one too. */
+async function ignoring(...patterns: string[]): Promise<string[]> {
+  const config = (await import(pathToFileURL(join(root, 'jest.config.mjs')).href)) as {
+    default: { testPathIgnorePatterns: string[] };
+  };
+  const all = [...config.default.testPathIgnorePatterns, ...patterns];
+  return all.map((pattern) => `--testPathIgnorePatterns=${pattern}`);
+}
+
+async function runTests(args: string[]): Promise<TestCounts> {
+  const env = {
+    ...process.env,
+    NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`,
+    // Google's libraries look for a metadata server, which no machine outside of its cloud has.
+    METADATA_SERVER_DETECTION: 'none',
+  };
+  // The last option takes one value: what follows one that takes several would be taken for more of them.
+  const besideSources = [...(await ignoring('<rootDir>/test/')), `--maxWorkers=${workers}`];
+  if (args.includes('--unit')) {
+    const rest = args.filter((arg) => arg !== '--unit');
+    return runJest(['--testPathIgnorePatterns=\\.component\\.test\\.ts$', ...besideSources, ...rest], env);
+  }
+  const redis = await ensureRedis({ env: process.env, log: (line) => console.error(line) });
+  try {
+    const withRedis = { ...env, REDIS_URL: redis.url };
+    const counts = await runJest([...besideSources, ...args], withRedis);
+    if (signal.aborted || !existsSync(systemTests)) return counts;
+    return addCounts(counts, await runJest(['--roots', systemTests, '--runInBand', ...args], withRedis));
+  } finally {
+    await redis.stop();
+  }
+}
+
+let counts: TestCounts = noCounts;
+try {
+  counts = await runTests(process.argv.slice(2));
+  if (counts.passed + counts.failed + counts.skipped === 0) console.error('riskmodel: no test was run');
+} catch (error) {
+  console.error(`riskmodel: ${error instanceof Error ? error.message : String(error)}`);
+  counts = addCounts(counts, { ...noCounts, failed: 1 });
+}
+const { passed, failed, skipped } = counts;
+process.exitCode = failed === 0 && passed > 0 && !signal.aborted ? 0 : 1;
+console.log(`${passed} passed, ${failed} failed${skipped === 0 ? '' : `, ${skipped} skipped`}`);
