@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import { copyFile, link, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { copyFile, link, mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { Readable } from 'node:stream';
 import { RiskModelError } from '../errors.ts';
@@ -63,8 +63,13 @@ export class FolderStore implements ObjectStore {
 
   async putFileIfAbsent(uri: string, path: string): Promise<boolean> {
     const target = this.pathOf(uri);
-    await mkdir(dirname(target), { recursive: true });
-    return linkIfAbsent(path, target);
+    for (;;) {
+      await mkdir(dirname(target), { recursive: true });
+      const done = await orAbsent(linkIfAbsent(path, target));
+      // The folder may have been emptied and removed in between; a missing `path` is for the caller to hear of.
+      if (done !== undefined) return done;
+      await stat(path);
+    }
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
@@ -77,7 +82,20 @@ export class FolderStore implements ObjectStore {
   }
 
   async delete(uri: string): Promise<void> {
-    await rm(this.pathOf(uri), { force: true });
+    const file = this.pathOf(uri);
+    await rm(file, { force: true });
+    await this.#removeEmptyFolders(dirname(file), join(this.#root, parseGsUri(uri).bucket));
+  }
+
+  /** Object stores have no empty folders: an emptied one goes, and so do those above it, up to the bucket's. */
+  async #removeEmptyFolders(folder: string, bucket: string): Promise<void> {
+    for (let empty = folder; empty !== bucket; empty = dirname(empty)) {
+      const removed = await rmdir(empty).then(
+        () => true,
+        () => false,
+      );
+      if (!removed) return;
+    }
   }
 }
 

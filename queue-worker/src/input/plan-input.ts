@@ -1,0 +1,260 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { literal, type Engine } from '@riskmodel/core/columnar/engine.ts';
+import { RiskModelError, messageOf } from '@riskmodel/core/errors.ts';
+import { objectNotFound, type ObjectInfo, type ObjectStore } from '@riskmodel/core/storage/object-store.ts';
+import { detectFormat, headLength, isGzip, type InputFormat } from './format.ts';
+import { readHeader, type CsvDialect } from './csv-header.ts';
+import { ArrayScanner, LineScanner, longestRecord, type OnRecord, type RecordScanner } from './record-scanner.ts';
+
+/** A run of consecutive records that one job scores. */
+export interface ChunkRange {
+  /** 0 for the first chunk of a batch. */
+  index: number;
+  /** `record_index` of the first record: its place in the input, counted from 0. */
+  firstRecord: number;
+  records: number;
+  /** Text formats: the bytes that hold the records, `end` exclusive. */
+  start: number;
+  end: number;
+}
+
+/** A column of the input as it stands there. */
+export interface SourceColumn {
+  name: string;
+  /** DuckDB's type for Parquet; undefined for text formats, where every value is text at first. */
+  type?: string;
+}
+
+/** What the input is and how it is cut; the same for every chunk of a batch. */
+export interface InputPlan {
+  format: InputFormat;
+  /** The object to read chunks from: the input itself, pinned, or its decompressed copy. */
+  object: ObjectInfo;
+  columns: SourceColumn[];
+  csv?: CsvDialect;
+  records: number;
+  chunks: ChunkRange[];
+}
+
+export interface PlanInputOptions {
+  store: ObjectStore;
+  engine: Engine;
+  chunkRows: number;
+  /** A folder for temporary files, and where a decompressed copy is put. */
+  tempDir: string;
+  stagingUri: string;
+}
+
+/** Records of JSON whose keys become the columns of the batch. */
+const sampledRecords = 1_000;
+/** BigQuery's limit on a table's columns. */
+const mostColumns = 10_000;
+
+/**
+ * Looks through an input once: finds its format, its columns and its records, and cuts it into chunks. Memory does not
+ * grow with the input.
+ *
+ * @throws RiskModelError `NotFound`, `EmptyInput`, `InvalidJson`, `InvalidCsv`, `InvalidParquet`, `RecordTooLong`,
+ * `TooManyColumns`, `InputChanged`
+ */
+export async function planInput(uri: string, options: PlanInputOptions): Promise<InputPlan> {
+  const { store } = options;
+  const object = await store.stat(uri);
+  if (object === undefined) throw objectNotFound(uri);
+  if (object.size === 0) throw emptyInput(uri, 'the file is empty');
+  const head = await readHead(object, store);
+  const plain = isGzip(head) ? await decompress(object, options) : object;
+  const format = detectFormat(uri, plain === object ? head : await readHead(plain, store));
+  const plan = format === 'parquet' ? await planParquet(plain, options) : await planText(plain, format, options);
+  await store.assertUnchanged(object);
+  if (plan.records === 0) throw emptyInput(uri, 'it has no records');
+  return plan;
+}
+
+function emptyInput(uri: string, why: string): RiskModelError {
+  return new RiskModelError('EmptyInput', `${uri} has nothing to score: ${why}`);
+}
+
+function readHead(object: ObjectInfo, store: ObjectStore): Promise<Buffer> {
+  return store.read(object, { end: Math.min(object.size, headLength) }).then(buffer);
+}
+
+/** Puts the decompressed content beside the batch's chunks, so that several workers can share it. */
+async function decompress(object: ObjectInfo, { store, tempDir, stagingUri }: PlanInputOptions): Promise<ObjectInfo> {
+  // Named by the input's version, so that planning twice at once finds, or makes, the same object.
+  const name = `decompressed-${createHash('sha256').update(`${object.uri} ${object.generation}`).digest('hex').slice(0, 16)}`;
+  const uri = `${stagingUri}/${name}`;
+  const file = join(tempDir, name);
+  try {
+    await pipeline(await store.read(object), createGunzip(), createWriteStream(file));
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code?.startsWith('Z_') !== true) throw cause;
+    throw new RiskModelError('InvalidGzip', `${object.uri} can't be decompressed: ${messageOf(cause)}`, { cause });
+  }
+  await store.putFileIfAbsent(uri, file);
+  const plain = await store.stat(uri);
+  if (plain === undefined) throw objectNotFound(uri);
+  if (plain.size === 0) throw emptyInput(object.uri, 'the file is empty once decompressed');
+  return plain;
+}
+
+async function planParquet(object: ObjectInfo, { store, engine, chunkRows }: PlanInputOptions): Promise<InputPlan> {
+  const local = await store.openLocal(object);
+  try {
+    const file = literal(local.path);
+    const { columns, records } = await engine.use(async (connection) => {
+      const described = await connection.runAndReadAll(`DESCRIBE FROM read_parquet(${file})`);
+      const counted = await connection.runAndReadAll(`SELECT num_rows::DOUBLE FROM parquet_file_metadata(${file})`);
+      return {
+        columns: described.getRows().map(([name, type]) => ({ name: String(name), type: String(type) })),
+        records: Number(counted.getRows()[0]?.[0] ?? 0),
+      };
+    });
+    checkColumns(columns, 'InvalidParquet');
+    const chunks: ChunkRange[] = [];
+    for (let firstRecord = 0; firstRecord < records; firstRecord += chunkRows) {
+      const count = Math.min(chunkRows, records - firstRecord);
+      chunks.push({ index: chunks.length, firstRecord, records: count, start: 0, end: 0 });
+    }
+    return { format: 'parquet', object, columns, records, chunks };
+  } catch (cause) {
+    if (cause instanceof RiskModelError) throw cause;
+    throw new RiskModelError('InvalidParquet', `${object.uri} is not a readable Parquet file: ${firstLine(cause)}`, {
+      cause,
+    });
+  } finally {
+    await local.release();
+  }
+}
+
+async function planText(
+  object: ObjectInfo,
+  format: Exclude<InputFormat, 'parquet'>,
+  { store, chunkRows }: PlanInputOptions,
+): Promise<InputPlan> {
+  const header = format === 'csv' ? readHeader(await readUpTo(object, store, longestRecord + 1)) : undefined;
+  const offset = header?.end ?? (await byteOrderMarkLength(object, store));
+  const cutter = new ChunkCutter(chunkRows);
+  const scanner = scannerFor(format, cutter.onRecord, offset);
+  for await (const piece of await store.read(object, { start: offset })) scanner.push(piece as Buffer);
+  scanner.end();
+
+  const columns = header?.columns.map((name) => ({ name })) ?? (await sampleColumns(object, cutter.sample, store));
+  checkColumns(columns, format === 'csv' ? 'InvalidCsv' : 'InvalidJson');
+  return {
+    format,
+    object,
+    columns,
+    ...(header === undefined ? {} : { csv: header.dialect }),
+    records: cutter.records,
+    chunks: cutter.chunks,
+  };
+}
+
+function scannerFor(format: Exclude<InputFormat, 'parquet'>, onRecord: OnRecord, offset: number): RecordScanner {
+  switch (format) {
+    case 'csv':
+      return new LineScanner(onRecord, { csv: true, offset });
+    case 'ndjson':
+      return new LineScanner(onRecord, { csv: false, offset });
+    case 'json':
+      return new ArrayScanner(onRecord, { offset });
+  }
+}
+
+/** Gathers records into chunks and remembers where the first ones are. */
+class ChunkCutter {
+  readonly chunks: ChunkRange[] = [];
+  readonly sample: { start: number; end: number }[] = [];
+  records = 0;
+  readonly #chunkRows: number;
+
+  constructor(chunkRows: number) {
+    this.#chunkRows = chunkRows;
+  }
+
+  readonly onRecord: OnRecord = (start, end) => {
+    if (this.records < sampledRecords) this.sample.push({ start, end });
+    let chunk = this.chunks.at(-1);
+    if (chunk === undefined || chunk.records === this.#chunkRows) {
+      chunk = { index: this.chunks.length, firstRecord: this.records, records: 0, start, end };
+      this.chunks.push(chunk);
+    }
+    chunk.records++;
+    chunk.end = end;
+    this.records++;
+  };
+}
+
+async function readUpTo(object: ObjectInfo, store: ObjectStore, length: number): Promise<Buffer> {
+  return buffer(await store.read(object, { end: Math.min(object.size, length) }));
+}
+
+async function byteOrderMarkLength(object: ObjectInfo, store: ObjectStore): Promise<number> {
+  const head = await readUpTo(object, store, 3);
+  return head.toString('hex') === 'efbbbf' ? 3 : 0;
+}
+
+/** The keys of the first records, in the order in which they first appear. */
+async function sampleColumns(
+  object: ObjectInfo,
+  sample: { start: number; end: number }[],
+  store: ObjectStore,
+): Promise<SourceColumn[]> {
+  const [first] = sample;
+  const last = sample.at(-1);
+  if (first === undefined || last === undefined) return [];
+  const text = await buffer(await store.read(object, { start: first.start, end: last.end }));
+  const names = new Set<string>();
+  for (const [index, { start, end }] of sample.entries()) {
+    const record = parseObject(text.subarray(start - first.start, end - first.start).toString());
+    if (record === undefined) throw invalidRecord(index, start);
+    for (const name of Object.keys(record)) names.add(name);
+  }
+  return [...names].map((name) => ({ name }));
+}
+
+/** A JSON object, or undefined when the text is anything else. V8's own message is not passed on: it quotes the text. */
+export function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function invalidRecord(record: number, start: number): RiskModelError {
+  return new RiskModelError('InvalidJson', `not valid JSON: record ${record} (at byte ${start}) is not a JSON object`);
+}
+
+function checkColumns(columns: SourceColumn[], code: string): void {
+  if (columns.length > mostColumns) {
+    throw new RiskModelError(
+      'TooManyColumns',
+      `the input has ${columns.length} columns; at most ${mostColumns} can be written`,
+    );
+  }
+  const seen = new Map<string, string>();
+  for (const { name } of columns) {
+    const other = seen.get(name.toLowerCase());
+    if (other !== undefined) {
+      throw new RiskModelError(
+        code,
+        `the input has the columns "${other}" and "${name}", which a table can't tell apart`,
+      );
+    }
+    seen.set(name.toLowerCase(), name);
+  }
+}
+
+function firstLine(error: unknown): string {
+  return messageOf(error).split('\n')[0] ?? '';
+}

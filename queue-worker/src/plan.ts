@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { RiskModelError } from '@riskmodel/core/errors.ts';
+import type { Feature, RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
+import { resultColumns } from '@riskmodel/core/warehouse/tables.ts';
+import type { Column, ColumnType } from '@riskmodel/core/warehouse/warehouse.ts';
+import type { InputPlan, SourceColumn } from './input/plan-input.ts';
+
+/**
+ * All that decides what a batch writes, fixed once when it is planned: whoever scores a chunk of it, however often,
+ * comes to the same rows.
+ */
+export interface BatchPlan {
+  /** The manifest as it was then, its artifact pinned by sha256. */
+  manifest: RiskModel;
+  modelVersion: string;
+  modelSha256: string;
+  input: InputPlan;
+  /** The input's columns in the order and with the types they are written. */
+  columns: InputColumn[];
+  /** `pred_datetime` of every row. */
+  predDatetime: string;
+  /** Where chunks are staged: names of what this plan makes, and no other plan. */
+  stagingUri: string;
+}
+
+export type ColumnRole = 'feature' | 'identifier' | 'target' | 'other';
+
+export interface InputColumn extends Column {
+  role: ColumnRole;
+  /** DuckDB's type in the source; undefined for text formats. */
+  sourceType?: string;
+}
+
+/**
+ * Matches the input's columns with the manifest.
+ *
+ * @throws RiskModelError `MissingColumns`, `ReservedColumn`, `UnsupportedColumnType`
+ */
+export function matchColumns(manifest: RiskModel, source: readonly SourceColumn[]): InputColumn[] {
+  const { features, identifier, target } = manifest.spec;
+  const byName = new Map(features.map((feature) => [feature.name, feature]));
+  checkNothingMissing(features, source);
+  const reserved = new Set(resultColumns.map(({ name }) => name.toLowerCase()));
+  return source.map(({ name, type }) => {
+    if (reserved.has(name.toLowerCase())) {
+      throw new RiskModelError(
+        'ReservedColumn',
+        `the input's column "${name}" has the name of a result column: rename it`,
+      );
+    }
+    const sourceType = type === undefined ? {} : { sourceType: type };
+    const feature = byName.get(name);
+    if (feature !== undefined) {
+      checkReadable(name, type);
+      return { name, type: featureColumnType(feature), role: 'feature' as const, ...sourceType };
+    }
+    if (name === identifier) return { name, type: 'STRING' as const, role: 'identifier' as const, ...sourceType };
+    if (name === target) {
+      checkReadable(name, type);
+      return { name, type: 'INT64' as const, role: 'target' as const, ...sourceType };
+    }
+    return { name, type: otherColumnType(type), role: 'other' as const, ...sourceType };
+  });
+}
+
+function checkNothingMissing(features: readonly Feature[], source: readonly SourceColumn[]): void {
+  const names = new Set(source.map(({ name }) => name));
+  const missing = features.filter(({ name, whenMissing }) => whenMissing === 'Reject' && !names.has(name));
+  const [first] = missing;
+  if (first === undefined) return;
+  const similar = source.find(({ name }) => name.toLowerCase() === first.name.toLowerCase());
+  throw new RiskModelError(
+    'MissingColumns',
+    `the input lacks the column${missing.length > 1 ? 's' : ''} ${missing.map(({ name }) => name).join(', ')}, which the model needs` +
+      (similar === undefined ? '' : ` (it has "${similar.name}": names are case-sensitive)`),
+  );
+}
+
+/** Types of Parquet columns that hold a number, or a text that may be one. */
+const readable = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\)|BOOLEAN|VARCHAR)$/;
+
+function checkReadable(name: string, type: string | undefined): void {
+  if (type === undefined || readable.test(type)) return;
+  throw new RiskModelError(
+    'UnsupportedColumnType',
+    `the input's column "${name}" has the type ${type}; it must hold numbers`,
+  );
+}
+
+function featureColumnType(feature: Feature): ColumnType {
+  switch (feature.type) {
+    case 'Integer':
+    case 'Categorical':
+      return 'INT64';
+    case 'Number':
+      return 'FLOAT64';
+    case 'Boolean':
+      return 'BOOL';
+  }
+}
+
+/** A column that only passes through keeps its type where a warehouse has it, and is text otherwise. */
+function otherColumnType(type: string | undefined): ColumnType {
+  if (type === undefined) return 'STRING';
+  if (/^(TINYINT|SMALLINT|INTEGER|BIGINT|UTINYINT|USMALLINT|UINTEGER)$/.test(type)) return 'INT64';
+  if (/^(FLOAT|DOUBLE|DECIMAL\(.*\))$/.test(type)) return 'FLOAT64';
+  if (type === 'BOOLEAN') return 'BOOL';
+  if (type === 'DATE') return 'DATE';
+  if (type.startsWith('TIMESTAMP')) return 'TIMESTAMP';
+  return 'STRING';
+}
+
+/** A short name of everything that decides a batch's rows. */
+export function fingerprint(...parts: unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+}

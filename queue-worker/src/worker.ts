@@ -1,0 +1,40 @@
+import { Worker, type Job } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { queueName, type PlanJob } from '@riskmodel/core/batches/queue.ts';
+import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
+import { Processors, type WorkerDeps } from './processors.ts';
+
+export interface WorkerOptions {
+  redis: Redis;
+  /** The BatchStore's. */
+  prefix: string;
+  /** Jobs under way at once: while one waits for the model or the disk, another reads. */
+  concurrency: number;
+  /** How long a worker may be silent before another one takes its jobs over. */
+  lockMs: number;
+}
+
+/** Starts taking jobs of a model's queue. `close()` lets the jobs under way finish. */
+export function startWorker(
+  manifest: RiskModel,
+  deps: WorkerDeps,
+  { redis, prefix, concurrency, lockMs }: WorkerOptions,
+): Worker {
+  const processors = new Processors(manifest, deps);
+  const worker = new Worker(queueName(manifest.metadata.name), (job: Job) => processors.process(job), {
+    connection: redis,
+    prefix,
+    concurrency,
+    lockDuration: lockMs,
+    stalledInterval: lockMs,
+    // A job that takes its worker down each time is given up after this many.
+    maxStalledCount: 5,
+  });
+  // Redis going away and coming back is told by the connection; here it would only be told again.
+  worker.on('error', () => {});
+  worker.on('failed', (job, error) => {
+    // A job that stalled too often fails without having been processed.
+    if (job !== undefined) void processors.fail((job.data as PlanJob).batchId, error).catch(() => {});
+  });
+  return worker;
+}
