@@ -1,0 +1,54 @@
+import { STATUS_CODES } from 'node:http';
+import { RiskModelError } from '@riskmodel/core/errors.ts';
+import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
+import type { ErrorRequestHandler } from 'express';
+import { HttpError } from './http-error.ts';
+import { requestIdOf } from './request-context.ts';
+import { sendJson } from './send.ts';
+
+/** The statuses of errors that core throws at a client's doing. */
+const statusOfCode: Readonly<Record<string, number>> = {
+  InvalidUri: 422,
+  IdempotencyKeyReused: 409,
+  NotFound: 404,
+};
+
+/**
+ * Writes what a route threw: `{"detail": ...}`, or `{"error": ...}` where the protocol wants that. What nobody foresaw
+ * is logged and answered with 500 and `unforeseen`; a client never sees an error that was not written for it.
+ */
+export function errorHandler(
+  logger: Logger,
+  field: 'detail' | 'error' = 'detail',
+  unforeseen = 'Internal Server Error',
+): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    const answer = toHttpError(error) ?? new HttpError(500, unforeseen);
+    if (answer.status >= 500) {
+      const level = answer.status === 503 ? 'warn' : 'error';
+      logger[level]({ err: answer.cause ?? error, requestId: requestIdOf(request) }, `answering ${answer.status}`);
+    }
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
+    sendJson(response, answer.status, { [field]: answer.detail });
+  };
+}
+
+function toHttpError(error: unknown): HttpError | undefined {
+  if (error instanceof HttpError) return error;
+  if (error instanceof RiskModelError) {
+    const status = error.retry === 'later' ? 503 : statusOfCode[error.code];
+    if (status === undefined) return undefined;
+    return new HttpError(status, error.message, {
+      headers: status === 503 ? { 'Retry-After': '5' } : {},
+      cause: error.cause ?? error,
+    });
+  }
+  // Express' own, such as a path that is no valid percent-encoding.
+  const { status } = (error ?? {}) as { status?: unknown };
+  if (typeof status !== 'number' || status < 400 || status > 499) return undefined;
+  return new HttpError(status, STATUS_CODES[status]);
+}

@@ -1,0 +1,16 @@
+import { Router } from 'express';
+import { route } from '../http/routing.ts';
+import type { ServerMetrics } from '../telemetry/metrics.ts';
+
+/** `GET /metrics` in Prometheus' text format. */
+export function metricsRoutes({ registry }: ServerMetrics): Router {
+  const router = Router();
+  route(router, '/metrics', {
+    get: async (_request, response) => {
+      const text = await registry.metrics();
+      response.setHeader('Content-Type', registry.contentType);
+      response.end(text);
+    },
+  });
+  return router;
+}

@@ -1,0 +1,166 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
+import { openQueue } from '@riskmodel/core/batches/queue.ts';
+import { mayPass, messageOf } from '@riskmodel/core/errors.ts';
+import { loadModel, type Model } from '@riskmodel/core/model/model.ts';
+import { connectRedis, type ConnectionPurpose } from '@riskmodel/core/redis/connect.ts';
+import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
+import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
+import { FolderStore } from '@riskmodel/core/storage/folder.ts';
+import type { ObjectStore } from '@riskmodel/core/storage/object-store.ts';
+import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
+import type { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { makeApp, makeLoadingApp, type BaseDeps } from './app.ts';
+import { RedisBatchService } from './batches/batch-service.ts';
+import { DrainingServer } from './http/draining-server.ts';
+import { Readiness } from './readiness.ts';
+import { serveModel } from './serving/served-model.ts';
+import { ServedModels } from './serving/served-models.ts';
+import { serverVersion, type ServerSettings } from './settings.ts';
+import { makeMetrics } from './telemetry/metrics.ts';
+
+/** Requests that wait for a batch are told to come back this long before the grace period ends. */
+const lastCallMilliseconds = 2_000;
+const longestRetryMilliseconds = 10_000;
+
+/** The whole server: listening from the start, ready when its models are, closed without a trace. */
+export class RunningServer {
+  readonly #settings: ServerSettings;
+  readonly #logger: Logger;
+  readonly #base: BaseDeps;
+  readonly #server: DrainingServer;
+  /** Given when the server begins to stop. */
+  readonly #stopping = new AbortController();
+  /** Given when answers can't be waited for any longer. */
+  readonly #closing = new AbortController();
+  /** What to close at the end, in this order. */
+  readonly #resources: (() => Promise<unknown>)[] = [];
+
+  constructor(settings: ServerSettings, logger: Logger) {
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#base = { readiness: new Readiness(), logger, metrics: makeMetrics(), project: settings.project };
+    this.#server = new DrainingServer(makeLoadingApp(this.#base));
+  }
+
+  /**
+   * Listens, loads and warms up the models, and becomes ready. What may pass, such as a storage that does not answer, is
+   * tried again until it does.
+   *
+   * @throws RiskModelError when a model can't be served; the caller still has to `stop`
+   */
+  async start(): Promise<void> {
+    const { port, host, manifests, defaultModel } = this.#settings;
+    const listeningPort = await this.#server.listen(port, host);
+    this.#logger.info({ port: listeningPort, host }, 'listening');
+    const store = new FolderStore(join(this.#settings.dataDir, 'buckets'));
+    const models: Model[] = [];
+    for (const manifest of await readManifests(manifests)) {
+      const model = await this.#loadModel(manifest, store);
+      if (model === undefined) return;
+      models.push(model);
+    }
+    if (this.#stopping.signal.aborted) return;
+    this.#serve(models, store, defaultModel);
+  }
+
+  /** Undefined when the server is stopped meanwhile. */
+  async #loadModel(manifest: RiskModel, store: ObjectStore): Promise<Model | undefined> {
+    const { name } = manifest.metadata;
+    const { signal } = this.#stopping;
+    for (let pause = 1_000; !signal.aborted; pause = Math.min(pause * 2, longestRetryMilliseconds)) {
+      try {
+        const started = performance.now();
+        const model = await loadModel(manifest, store);
+        this.#resources.push(() => model.session.release());
+        const { version, sha256 } = model;
+        this.#logger.info(
+          { model: name, version, sha256, seconds: (performance.now() - started) / 1_000 },
+          'model loaded',
+        );
+        return model;
+      } catch (error) {
+        if (!mayPass(error)) throw error;
+        this.#base.readiness.markNotReady(`loading model ${name}: ${messageOf(error)}`);
+        this.#logger.warn({ err: error, model: name }, 'model not loaded yet, trying again');
+        await sleep(pause, undefined, { signal }).catch(() => {});
+      }
+    }
+    return undefined;
+  }
+
+  #serve(models: readonly Model[], objects: ObjectStore, defaultModel: string | undefined): void {
+    const { redisPrefix: prefix, bodyLimit } = this.#settings;
+    const { metrics, readiness } = this.#base;
+    const wantsCache = models.some(({ manifest }) => manifest.spec.online.cache !== undefined);
+    const cache = wantsCache ? { redis: this.#connect('cache'), prefix } : undefined;
+    const redis = this.#connect('request');
+    const queues = new Map(models.map(({ name }) => [name, this.#openQueue(name, redis)]));
+    const batches = new RedisBatchService({
+      store: new BatchStore(redis, prefix),
+      queues,
+      objects,
+      now: () => new Date(),
+    });
+    metrics.watchQueues(() => batches.queueDepths());
+    const served = new ServedModels(
+      models.map((model) => serveModel(model, { metrics, cache })),
+      defaultModel,
+    );
+    this.#server.handler = makeApp({
+      ...this.#base,
+      models: served,
+      batches,
+      bodyLimit,
+      version: serverVersion(),
+      closing: this.#closing.signal,
+    });
+    readiness.markReady();
+    this.#logger.info({ models: served.names }, 'ready');
+  }
+
+  #connect(purpose: ConnectionPurpose): Redis {
+    let isReported = false;
+    const redis = connectRedis(this.#settings.redisUrl, purpose, (err) => {
+      // Reconnecting fails again and again; the first time says it all.
+      if (!isReported) this.#logger.warn({ err, purpose }, 'Redis does not answer');
+      isReported = true;
+    });
+    redis.on('ready', () => {
+      if (isReported) this.#logger.info({ purpose }, 'Redis answers again');
+      isReported = false;
+    });
+    this.#resources.push(() => Promise.resolve(redis.disconnect()));
+    return redis;
+  }
+
+  #openQueue(model: string, redis: Redis): Queue {
+    const queue = openQueue(model, redis, this.#settings.redisPrefix);
+    // BullMQ repeats the errors of the connection, which are reported there.
+    queue.on('error', () => {});
+    this.#resources.unshift(() => queue.close());
+    return queue;
+  }
+
+  /** Stops taking requests, answers those in flight, and closes everything. */
+  async stop(): Promise<void> {
+    const { drainDelay, shutdownGrace } = this.#settings;
+    this.#base.readiness.markNotReady('shutting down');
+    this.#stopping.abort();
+    this.#server.startDraining();
+    await sleep(drainDelay * 1_000);
+
+    const grace = shutdownGrace * 1_000;
+    const lastCall = setTimeout(() => this.#closing.abort(), Math.max(grace - lastCallMilliseconds, grace / 2));
+    const cutOff = await this.#server.close(grace);
+    clearTimeout(lastCall);
+    this.#closing.abort();
+    if (cutOff > 0) this.#logger.warn({ requests: cutOff }, 'requests cut off at the end of the grace period');
+
+    for (const close of this.#resources)
+      await Promise.race([close().catch(() => {}), sleep(1_000, undefined, { ref: false })]);
+    this.#logger.info('stopped');
+  }
+}

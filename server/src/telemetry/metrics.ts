@@ -1,0 +1,144 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { CacheResult } from '../scoring/prediction-cache.ts';
+
+/** What one model's scoring is counted by. */
+export interface ModelMetrics {
+  onRun: (rows: number, seconds: number) => void;
+  /** `probabilities` are row-major `[rows, 2]`. */
+  onScored: (probabilities: Float32Array) => void;
+  onCacheResult: (result: CacheResult, rows: number) => void;
+}
+
+export interface ServerMetrics {
+  readonly registry: Registry;
+  /** Counts an answered request. `route` is the pattern, never the path, so that the number of series is bounded. */
+  onRequest(route: string, method: string, status: number, seconds: number): void;
+  forModel(model: { name: string; version: string; sha256: string }): ModelMetrics;
+  /** Adds the depth of the batch queues, which `read` fetches whenever the metrics are. */
+  watchQueues(read: () => Promise<QueueDepth[]>): void;
+}
+
+export interface QueueDepth {
+  model: string;
+  /** Jobs by state, as BullMQ names them. */
+  jobs: Readonly<Record<string, number>>;
+}
+
+const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const probabilityBuckets = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
+
+/** Methods that have a series of their own; a client may send any word. */
+const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** The server's metrics, in a registry of their own. */
+export function makeMetrics(options: { processMetrics: boolean } = { processMetrics: true }): ServerMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  if (options.processMetrics) collectDefaultMetrics({ register: registry });
+
+  const requests = new Counter({
+    name: 'riskmodel_http_requests_total',
+    help: 'HTTP requests answered.',
+    labelNames: ['route', 'method', 'code'],
+    registers,
+  });
+  const requestSeconds = new Histogram({
+    name: 'riskmodel_http_request_duration_seconds',
+    help: 'Seconds from the head of a request to the end of its answer.',
+    labelNames: ['route'],
+    buckets: latencyBuckets,
+    registers,
+  });
+  const runRows = new Histogram({
+    name: 'riskmodel_model_run_rows',
+    help: 'Rows scored together in one run of the model.',
+    labelNames: ['model'],
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
+    registers,
+  });
+  const runSeconds = new Histogram({
+    name: 'riskmodel_model_run_duration_seconds',
+    help: 'Seconds that one run of the model took.',
+    labelNames: ['model'],
+    buckets: [0.00002, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1],
+    registers,
+  });
+  const predicted = new Histogram({
+    name: 'riskmodel_predicted_probability',
+    help: 'prob_1 of the answers given, cached ones included.',
+    labelNames: ['model', 'version'],
+    buckets: probabilityBuckets,
+    registers,
+  });
+  const cacheRequests = new Counter({
+    name: 'riskmodel_prediction_cache_requests_total',
+    help: 'Rows looked up in the prediction cache, by what came of it.',
+    labelNames: ['model', 'result'],
+    registers,
+  });
+  const info = new Gauge({
+    name: 'riskmodel_model_info',
+    help: 'Always 1: the models that are served.',
+    labelNames: ['model', 'version', 'sha256'],
+    registers,
+  });
+
+  let readQueues: (() => Promise<QueueDepth[]>) | undefined;
+  const queueJobs: Gauge<'model' | 'state'> = new Gauge({
+    name: 'riskmodel_batch_queue_jobs',
+    help: 'Jobs in the batch queues; absent while Redis is away.',
+    labelNames: ['model', 'state'],
+    registers,
+    async collect() {
+      const depths = (await readQueues?.()) ?? [];
+      queueJobs.reset();
+      for (const { model, jobs } of depths) {
+        for (const [state, count] of Object.entries(jobs)) queueJobs.set({ model, state }, count);
+      }
+    },
+  });
+
+  // Looking a labelled series up costs more than counting, so the ones in use are kept.
+  const requestSeries = new Map<string, Counter.Internal>();
+  const secondsSeries = new Map<string, Histogram.Internal<'route'>>();
+
+  return {
+    registry,
+    onRequest(route, method, status, seconds) {
+      const known = knownMethods.has(method) ? method : 'other';
+      remember(requestSeries, `${known} ${status} ${route}`, () =>
+        requests.labels({ route, method: known, code: String(status) }),
+      ).inc();
+      remember(secondsSeries, route, () => requestSeconds.labels({ route })).observe(seconds);
+    },
+    forModel({ name: model, version, sha256 }) {
+      info.set({ model, version, sha256 }, 1);
+      const rows = runRows.labels({ model });
+      const seconds = runSeconds.labels({ model });
+      const probability = predicted.labels({ model, version });
+      return {
+        onRun(count, duration) {
+          rows.observe(count);
+          seconds.observe(duration);
+        },
+        onScored(probabilities) {
+          for (let i = 1; i < probabilities.length; i += 2) probability.observe(probabilities[i] as number);
+        },
+        onCacheResult(result, count) {
+          cacheRequests.inc({ model, result }, count);
+        },
+      };
+    },
+    watchQueues(read) {
+      readQueues = read;
+    },
+  };
+}
+
+function remember<T>(known: Map<string, T>, key: string, make: () => T): T {
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const made = make();
+  known.set(key, made);
+  return made;
+}
