@@ -3,13 +3,14 @@ import { mkdir, realpath, rename, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { lockDataDir } from './data-dir-lock.ts';
 import { CommandError } from './errors.ts';
 import { freePort, isPortFree } from './free-port.ts';
 import { ensureRedis } from './local-redis.ts';
 import { ManagedProgram } from './managed-program.ts';
-import { assertArtifactExists, readValidManifests } from './manifests.ts';
+import { assertArtifactExists } from './manifests.ts';
 import { aborted } from './shutdown-signal.ts';
 
 const programFiles = {
@@ -59,12 +60,12 @@ export interface LocalSystem {
  * Starts everything that serves the manifests and waits until the models answer. Whatever was started is stopped again
  * when a part of it fails, and ends with this process in any case.
  *
- * @throws CommandError in one line, or with the last lines of the log of the program that failed
+ * @throws ManifestError with every problem of the manifests; CommandError in one line, or with the last lines of the log of the program that failed
  */
 export async function startSystem(options: LocalSystemOptions): Promise<LocalSystem> {
   const { env, log, host, signal } = options;
   const dataDir = resolve(options.dataDir);
-  const manifests = await readValidManifests(options.manifests);
+  const models = await readManifests(options.manifests);
   const running: (() => Promise<void>)[] = [];
   const stop = async (): Promise<void> => {
     for (const stopPart of running.splice(0).toReversed()) await stopPart();
@@ -72,7 +73,7 @@ export async function startSystem(options: LocalSystemOptions): Promise<LocalSys
   try {
     await makeFolders(dataDir);
     running.push(await lockDataDir(dataDir));
-    for (const { file, model } of manifests) await assertArtifactExists(file, model, dataDir);
+    for (const model of models) await assertArtifactExists(model, dataDir);
     const port = await choosePort(options.port, host);
 
     const redis = await ensureRedis({ dataDir, env, log });
@@ -118,7 +119,7 @@ export async function startSystem(options: LocalSystemOptions): Promise<LocalSys
     const url = `http://${hostInUrl(host)}:${port}`;
     await waitUntilReady(url, failed, log, signal);
     for (const program of programs) program.keepRunning();
-    return { url, dataDir, models: manifests.map(({ model }) => model), failed, stop };
+    return { url, dataDir, models, failed, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -1,63 +1,43 @@
 import { stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { messageOf } from '@riskmodel/core/errors.ts';
-import { ManifestError, parseManifests, type ManifestProblem } from '@riskmodel/core/riskmodel/manifest.ts';
+import { RiskModelError } from '@riskmodel/core/errors.ts';
+import { ManifestError, type ManifestProblem } from '@riskmodel/core/riskmodel/manifest.ts';
+import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { FolderStore } from '@riskmodel/core/storage/folder.ts';
 import { CommandError } from './errors.ts';
-import { readText } from './read-text.ts';
 
-/** What one manifest file holds: its models, or what is wrong with it. */
-export interface ManifestFile {
+/** What one manifest file, or folder of them, holds: its models, or what is wrong with it. */
+export interface CheckedManifest {
   file: string;
   models: RiskModel[];
   problems: readonly ManifestProblem[];
 }
 
-/** One file by itself; an unreadable file is a problem like any other. */
-async function readManifestFile(file: string): Promise<ManifestFile> {
-  let text: string;
-  try {
-    text = await readText(file);
-  } catch (error) {
-    return { file, models: [], problems: [{ source: file, path: '', message: messageOf(error) }] };
-  }
-  try {
-    return { file, models: parseManifests(text, file), problems: [] };
-  } catch (error) {
-    if (error instanceof ManifestError) return { file, models: [], problems: error.problems };
-    throw error;
-  }
-}
-
-/** Reads and checks manifest files that belong together: a model's name is given once. */
-export async function readManifestFiles(files: string[]): Promise<ManifestFile[]> {
+/** Reads each manifest file; one that can't be read has a problem like any other, and so has a name that is taken. */
+export async function checkManifests(files: string[]): Promise<CheckedManifest[]> {
   const firstFile = new Map<string, string>();
-  return (await Promise.all(files.map(readManifestFile))).map(({ file, models, problems }) => {
+  return (await Promise.all(files.map(checkManifest))).map(({ file, models, problems }) => {
     const duplicates: ManifestProblem[] = [];
     for (const { name } of models.map(({ metadata }) => metadata)) {
       const first = firstFile.get(name);
       if (first === undefined) firstFile.set(name, file);
-      // The same name twice in one file is one of the file's own problems.
-      else if (first !== file) {
-        duplicates.push({ source: file, path: 'metadata.name', message: `duplicate "${name}" (first in ${first})` });
-      }
+      else duplicates.push({ source: file, path: 'metadata.name', message: `duplicate "${name}" (first in ${first})` });
     }
     return { file, models, problems: [...problems, ...duplicates] };
   });
 }
 
-/**
- * Reads manifest files that are to be served together.
- *
- * @throws CommandError with a line for each problem of each file
- */
-export async function readValidManifests(files: string[]): Promise<{ file: string; model: RiskModel }[]> {
-  const read = await readManifestFiles(files);
-  const problems = read.flatMap((manifest) => manifest.problems);
-  if (problems.length > 0) throw new CommandError(new ManifestError(problems).message);
-  return read.flatMap(({ file, models }) => models.map((model) => ({ file, model })));
+async function checkManifest(file: string): Promise<CheckedManifest> {
+  try {
+    return { file, models: await readManifests([file]), problems: [] };
+  } catch (error) {
+    if (error instanceof ManifestError) return { file, models: [], problems: error.problems };
+    if (!(error instanceof RiskModelError)) throw error;
+    // Its message names the file.
+    return { file, models: [], problems: [{ source: '', path: '', message: error.message }] };
+  }
 }
 
 /**
@@ -65,18 +45,16 @@ export async function readValidManifests(files: string[]): Promise<{ file: strin
  *
  * @throws CommandError naming the path where the file has to be
  */
-export async function assertArtifactExists(file: string, model: RiskModel, dataDir: string): Promise<void> {
-  const { uri } = model.spec.artifact;
-  const path = artifactPath(file, uri, dataDir);
+export async function assertArtifactExists({ metadata, spec }: RiskModel, dataDir: string): Promise<void> {
+  const { uri } = spec.artifact;
+  const path = uri.startsWith('gs://')
+    ? new FolderStore(join(dataDir, 'buckets')).pathOf(uri)
+    : uri.startsWith('file://')
+      ? fileURLToPath(uri)
+      : undefined;
+  // What else there may be is for the server to judge.
+  if (path === undefined) return;
   const found = await stat(path).catch(() => undefined);
   if (found?.isFile()) return;
-  throw new CommandError(
-    `${file}: spec.artifact.uri: ${uri} does not exist${path === uri ? '' : `: put the model file at ${path}`}`,
-  );
-}
-
-function artifactPath(file: string, uri: string, dataDir: string): string {
-  if (uri.startsWith('gs://')) return new FolderStore(join(dataDir, 'buckets')).pathOf(uri);
-  if (uri.startsWith('file://')) return fileURLToPath(uri);
-  return resolve(dirname(file), uri);
+  throw new CommandError(`${metadata.name}: spec.artifact.uri: ${uri} does not exist: put the model file at ${path}`);
 }

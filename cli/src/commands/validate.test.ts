@@ -44,7 +44,7 @@ test('every problem of every file has a line, and the exit code is 1', async () 
   expect(result.stdout).toBe(`${valid}: RiskModel small is valid\n`);
   const [first, second, last] = result.stderr.trim().split('\n');
   expect(first).toMatch(`${broken}: spec.features[0]`);
-  expect(second).toBe(`${join(folder, 'absent.yaml')}: there is no such file`);
+  expect(second).toBe(`${join(folder, 'absent.yaml')}: does not exist`);
   expect(last).toBe(`riskmodel: ${broken}, ${join(folder, 'absent.yaml')} are not valid`);
 });
 

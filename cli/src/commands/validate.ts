@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ManifestError } from '@riskmodel/core/riskmodel/manifest.ts';
 import { CommandError } from '../errors.ts';
-import { readManifestFiles, type ManifestFile } from '../manifests.ts';
+import { checkManifests, type CheckedManifest } from '../manifests.ts';
 import { outputOption, type OutputFormat } from '../options.ts';
 import { printJson, printLine, type Terminal } from '../terminal.ts';
 
@@ -28,7 +28,7 @@ Examples:
 }
 
 async function validate(options: ValidateOptions, { stdout, stderr }: Terminal): Promise<void> {
-  const files = await readManifestFiles(options.filename);
+  const files = await checkManifests(options.filename);
   if (options.output === 'json') printJson(stdout, files.map(summary));
   for (const { file, models, problems } of options.output === 'json' ? [] : files) {
     if (problems.length > 0) printLine(stderr, new ManifestError(problems).message);
@@ -40,7 +40,7 @@ async function validate(options: ValidateOptions, { stdout, stderr }: Terminal):
   }
 }
 
-function summary({ file, models, problems }: ManifestFile): object {
+function summary({ file, models, problems }: CheckedManifest): object {
   return {
     file,
     valid: problems.length === 0,
