@@ -1,0 +1,120 @@
+import { describe, expect, test } from '@jest/globals';
+import { Batcher, type ModelRun } from './batcher.ts';
+
+/** Answers a row [x, y] with [x, y], when told to, so that tests decide when a run ends. */
+class ManualModel implements ModelRun {
+  readonly runs: { rows: number; end: (error?: Error) => void }[] = [];
+
+  run(matrix: Float32Array, rows: number): Promise<Float32Array> {
+    expect(matrix).toHaveLength(rows * 2);
+    return new Promise((resolve, reject) => {
+      this.runs.push({ rows, end: (error) => (error === undefined ? resolve(matrix.slice()) : reject(error)) });
+    });
+  }
+
+  end(run: number, error?: Error): void {
+    this.runs[run]?.end(error);
+  }
+}
+
+/** Lets promises go on. */
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('Batcher', () => {
+  test('a lone request waits for nobody', () => {
+    const model = new ManualModel();
+    void new Batcher(model, { width: 2 }).score(Float32Array.of(1, 2), 1);
+    expect(model.runs).toMatchObject([{ rows: 1 }]);
+  });
+
+  test('requests that come during a run share the next, and each gets its own rows', async () => {
+    const model = new ManualModel();
+    const batcher = new Batcher(model, { width: 2 });
+    const row = new Float32Array(2);
+    const answers = [1, 2, 3].map((n) => {
+      row.set([n, -n]);
+      // The same array every time, as the routes do it.
+      return batcher.score(row, 1);
+    });
+    answers.push(batcher.score(Float32Array.of(4, -4, 5, -5), 2));
+    model.end(0);
+    await settle();
+    model.end(1);
+    expect((await Promise.all(answers)).map((answer) => [...answer])).toEqual([
+      [1, -1],
+      [2, -2],
+      [3, -3],
+      [4, -4, 5, -5],
+    ]);
+    expect(model.runs.map(({ rows }) => rows)).toEqual([1, 4]);
+  });
+
+  test('a run takes no more rows than it may; the rest wait for the one after', async () => {
+    const model = new ManualModel();
+    const batcher = new Batcher(model, { width: 2, largestRun: 3 });
+    const answers = [1, 2, 3, 4, 5, 6].map((n) => batcher.score(Float32Array.of(n, n), 1));
+    for (let run = 0; run < 3; run++) {
+      model.end(run);
+      await settle();
+    }
+    expect((await Promise.all(answers)).map(([value]) => value)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(model.runs.map(({ rows }) => rows)).toEqual([1, 3, 2]);
+  });
+
+  test('a request larger than a run goes in parts, and a small one gets its turn between them', async () => {
+    const model = new ManualModel();
+    const batcher = new Batcher(model, { width: 2, largestRun: 2 });
+    const large = batcher.score(Float32Array.of(1, 1, 2, 2, 3, 3, 4, 4, 5, 5), 5);
+    const small = batcher.score(Float32Array.of(9, 9), 1);
+    model.end(0);
+    await settle();
+    model.end(1);
+    expect([...(await small)]).toEqual([9, 9]);
+    for (let run = 2; run < 4; run++) {
+      await settle();
+      model.end(run);
+    }
+    expect([...(await large)]).toEqual([1, 1, 2, 2, 3, 3, 4, 4, 5, 5]);
+  });
+
+  test('a run that fails fails its own requests, and the next goes on', async () => {
+    const model = new ManualModel();
+    const batcher = new Batcher(model, { width: 2 });
+    const first = batcher.score(Float32Array.of(1, 1), 1);
+    const second = batcher.score(Float32Array.of(2, 2), 1);
+    model.end(0, new Error('out of memory'));
+    await expect(first).rejects.toThrow('out of memory');
+    await settle();
+    model.end(1);
+    expect([...(await second)]).toEqual([2, 2]);
+  });
+
+  test('an answer of the wrong length is a failure', async () => {
+    const batcher = new Batcher({ run: async () => new Float32Array(3) }, { width: 2 });
+    await expect(batcher.score(Float32Array.of(1, 1), 1)).rejects.toThrow('answered 1 rows with 3 numbers');
+  });
+
+  test('no rows are no run', async () => {
+    const model = new ManualModel();
+    expect(await new Batcher(model, { width: 2 }).score(new Float32Array(0), 0)).toHaveLength(0);
+    expect(model.runs).toHaveLength(0);
+  });
+
+  test('buffers that are used again do not mix up thousands of interleaved requests', async () => {
+    const batcher = new Batcher(
+      {
+        run: async (matrix) => {
+          await settle();
+          return matrix.slice();
+        },
+      },
+      { width: 2, largestRun: 7 },
+    );
+    const answers: Promise<Float32Array>[] = [];
+    for (let n = 0; n < 2_000; n++) {
+      answers.push(batcher.score(Float32Array.of(n, -n), 1));
+      if (n % 5 === 0) await settle();
+    }
+    expect((await Promise.all(answers)).map(([value]) => value)).toEqual(Array.from({ length: 2_000 }, (_, n) => n));
+  });
+});
