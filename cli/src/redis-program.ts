@@ -48,20 +48,23 @@ export async function findRedisProgram(path: string | undefined): Promise<string
  * Installs Redis with the system's package manager, if there is one that this user may run: whether it was installed.
  * `log` is told what is being done, and the package manager's own words when it fails.
  */
-export async function installRedis(env: NodeJS.ProcessEnv, log: (line: string) => void): Promise<boolean> {
-  const isRoot = process.getuid?.() === 0;
+export async function installRedis(
+  env: NodeJS.ProcessEnv,
+  log: (line: string) => void,
+  isRoot = process.getuid?.() === 0,
+): Promise<boolean> {
   for (const { manager, needsRoot, commands, env: extra } of installations) {
     if (needsRoot && !isRoot) continue;
     if ((await findProgram(manager, (env['PATH'] ?? '').split(delimiter))) === undefined) continue;
     log(`Installing Redis with ${manager} ...`);
+    let installed = false;
     for (const command of commands) {
       const { code, output } = await runCommand(command, { ...env, ...extra });
-      if (code !== 0) {
-        log(`${command.join(' ')} failed:\n${output.trimEnd()}`);
-        return false;
-      }
+      // The last command decides: lists of packages that could not be brought up to date may be good enough.
+      installed = code === 0;
+      if (!installed) log(`${command.join(' ')} failed:\n${output.trimEnd()}`);
     }
-    return true;
+    return installed;
   }
   return false;
 }
