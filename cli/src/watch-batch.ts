@@ -83,7 +83,9 @@ class ProgressBar implements Progress {
       barCompleteChar: '=',
       barIncompleteChar: ' ',
       barsize: 30,
-      hideCursor: true,
+      // Nothing that an abrupt end would leave the terminal with.
+      hideCursor: false,
+      linewrap: true,
       // Signals are handled elsewhere.
       gracefulExit: false,
       stopOnComplete: false,

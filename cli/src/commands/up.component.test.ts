@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parse } from 'yaml';
+import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
+import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 
 // Server, queue-worker and Redis start and stop for real.
 jest.setTimeout(60_000);
@@ -39,10 +40,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
-/** The example's manifest with its artifact elsewhere. JSON is YAML. */
+/** The example's manifest with its artifact elsewhere, as JSON. */
 async function writeManifest(uri: string): Promise<void> {
-  const model = parse(readFileSync(join(example, 'riskmodel.yaml'), 'utf8')) as { spec: { artifact: object } };
-  model.spec.artifact = { ...model.spec.artifact, uri };
+  const [model] = (await readManifests([join(example, 'riskmodel.yaml')])) as [RiskModel];
+  model.spec.artifact.uri = uri;
   await writeFile(manifest, JSON.stringify(model));
 }
 
