@@ -77,6 +77,8 @@ export class Processors {
       );
       if (mayPass(error) && !lastAttempt) throw error;
       await this.fail(batchId, error);
+      // Other chunks may be under way still; the commit job, which runs when they have ended, cleans up after them.
+      if (name !== 'chunk') await this.#removeStaged(batchId);
       throw new UnrecoverableError(messageOf(error));
     }
   }
@@ -157,7 +159,7 @@ export class Processors {
   }
 
   async #chunk({ batchId, chunk }: ChunkJob): Promise<ChunkResult | undefined> {
-    const { batches, models, store, engine } = this.#deps;
+    const { batches, models, store, engine, logger } = this.#deps;
     const [state, plan] = await Promise.all([batches.state(batchId), batches.plan<BatchPlan>(batchId)]);
     if (state !== 'scoring' || plan === undefined) return undefined;
     const model = await models.load(plan.manifest);
@@ -165,11 +167,12 @@ export class Processors {
       scoreChunk(batchId, plan, chunk, model, { store, engine, tempDir }),
     );
     await batches.recordChunk(batchId, chunk.index, { done: result.accepted, failed: result.rejected });
+    logger.debug({ batchId, chunk: chunk.index, rows: result.accepted }, 'chunk scored');
     return result;
   }
 
   async #commit(job: Job<CommitJob>): Promise<void> {
-    const { batches, logger, now, store, warehouse, engine, stagingUri } = this.#deps;
+    const { batches, logger, now, store, warehouse, engine } = this.#deps;
     const { batchId } = job.data;
     const plan = await batches.plan<BatchPlan>(batchId);
     await batches.transition(batchId, ['scoring'], 'committing');
@@ -190,7 +193,11 @@ export class Processors {
       await batches.transition(batchId, ['committing'], 'done', { ...committed, finishedAt: now().toISOString() });
       logger.info({ batchId, rows: committed.done, rejected: committed.failed }, 'batch committed');
     }
-    await removeStaged(`${stagingUri}/${batchId}`, store);
+    await this.#removeStaged(batchId);
+  }
+
+  #removeStaged(batchId: string): Promise<void> {
+    return removeStaged(`${this.#deps.stagingUri}/${batchId}`, this.#deps.store);
   }
 
   async #inTempDir<T>(work: (tempDir: string) => Promise<T>): Promise<T> {

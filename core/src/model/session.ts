@@ -81,6 +81,12 @@ function findInput(inputs: readonly ValueMetadata[], width: number): string {
 }
 
 function findProbabilities(outputs: readonly ValueMetadata[]): string {
+  if (outputs.some((output) => output.isTensor && output.type === 'string')) {
+    throw new RiskModelError(
+      'UnsupportedModel',
+      "the model's classes are texts, so it can't be told which of them is class 1: train it with the outcomes 0 and 1",
+    );
+  }
   const candidates = outputs.filter(
     (output) => output.isTensor && output.type === 'float32' && (output.shape.length === 0 || isPairs(output.shape)),
   );

@@ -10,21 +10,23 @@ const reasons: Record<string, string> = {
 
 /**
  * The records of a CSV chunk that DuckDB could not split into values (its table `reject_errors`), by their place in
- * the chunk, with the reason. DuckDB tells their byte offset (counted from 1); the records before it are counted here.
+ * the chunk, with the reason. DuckDB tells a line's byte position: that of its first byte counted from 1, or from 0
+ * after a Windows line break, and so in both cases a byte of that line. The records up to it are counted here.
  */
 export async function findSplitErrors(connection: DuckDBConnection, path: string): Promise<Map<number, string>> {
   const found = await connection.runAndReadAll(
     'SELECT DISTINCT ON (line_byte_position) line_byte_position::DOUBLE, error_type::VARCHAR FROM reject_errors ORDER BY 1',
   );
-  const errors = new Map(found.getRows().map(([position, type]) => [Number(position) - 1, String(type)]));
+  const errors = found.getRows().map(([position, type]) => ({ position: Number(position), type: String(type) }));
   const byRecord = new Map<number, string>();
-  if (errors.size === 0) return byRecord;
+  if (errors.length === 0) return byRecord;
   let record = 0;
+  let next = 0;
   const scanner = new LineScanner(
-    (start) => {
-      const type = errors.get(start);
-      if (type !== undefined)
-        byRecord.set(record, reasons[type] ?? `can't be split into values (${type.toLowerCase()})`);
+    (_, end) => {
+      for (let error = errors[next]; error !== undefined && error.position < end; error = errors[++next]) {
+        byRecord.set(record, reasons[error.type] ?? `can't be split into values (${error.type.toLowerCase()})`);
+      }
       record++;
     },
     { csv: true },

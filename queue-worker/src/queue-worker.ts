@@ -1,0 +1,97 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FlowProducer } from 'bullmq';
+import { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
+import { Engine } from '@riskmodel/core/columnar/engine.ts';
+import { integerSetting, readConfig, type Config } from '@riskmodel/core/config.ts';
+import { connectRedis } from '@riskmodel/core/redis/connect.ts';
+import { readManifests } from '@riskmodel/core/riskmodel/read-manifests.ts';
+import { FolderStore } from '@riskmodel/core/storage/folder.ts';
+import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
+import { ParquetWarehouse } from '@riskmodel/core/warehouse/parquet.ts';
+import { ModelCache } from './model-cache.ts';
+import type { WorkerDeps } from './processors.ts';
+import { startWorker } from './worker.ts';
+
+/** Where batches are staged, as an object store's folder. */
+const stagingUri = 'gs://riskmodel-staging';
+
+export interface QueueWorkerSettings extends Config {
+  /** Jobs under way at once (`RISKMODEL_WORKER_CONCURRENCY`). */
+  concurrency: number;
+  /** Threads that read and write columns (`RISKMODEL_WORKER_THREADS`). */
+  threads: number;
+  /** Megabytes that reading and writing may take before they go to disk (`RISKMODEL_WORKER_MEMORY_MB`). */
+  memoryMb: number;
+  /** Milliseconds of silence after which another worker takes a job over (`RISKMODEL_WORKER_LOCK_MS`). */
+  lockMs: number;
+}
+
+/** Throws `InvalidConfig`, naming the variable. */
+export function readSettings(env: NodeJS.ProcessEnv): QueueWorkerSettings {
+  return {
+    ...readConfig(env),
+    concurrency: integerSetting(env, 'RISKMODEL_WORKER_CONCURRENCY', { fallback: 2, min: 1, max: 64 }),
+    threads: integerSetting(env, 'RISKMODEL_WORKER_THREADS', { fallback: 2, min: 1, max: 64 }),
+    memoryMb: integerSetting(env, 'RISKMODEL_WORKER_MEMORY_MB', { fallback: 300, min: 64, max: 65_536 }),
+    lockMs: integerSetting(env, 'RISKMODEL_WORKER_LOCK_MS', { fallback: 30_000, min: 500, max: 600_000 }),
+  };
+}
+
+/** A queue-worker that takes jobs. */
+export interface QueueWorker {
+  /** Takes no new jobs, lets those under way finish, and lets go of everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Takes the jobs of every manifest's queue.
+ * @param customise stands something else in for a part of the worker; tests make parts fail with it
+ */
+export async function startQueueWorker(
+  settings: QueueWorkerSettings,
+  customise: (deps: WorkerDeps) => WorkerDeps = (deps) => deps,
+): Promise<QueueWorker> {
+  const logger = makeLogger('queue-worker', settings.logLevel);
+  const manifests = await readManifests(settings.manifests);
+  const tempDir = await mkdtemp(join(tmpdir(), 'riskmodel-worker-'));
+  const store = new FolderStore(join(settings.dataDir, 'buckets'));
+  const engine = await Engine.open({ threads: settings.threads, memoryLimit: settings.memoryMb * 1e6, tempDir });
+  await mkdir(join(settings.dataDir, 'warehouse'), { recursive: true });
+
+  const redis = connectRedis(settings.redisUrl, 'worker', (error) => {
+    logger.warn({ err: error }, 'Redis is away; work goes on when it is back');
+  });
+  const flows = new FlowProducer({ connection: redis, prefix: settings.redisPrefix });
+  flows.on('error', () => {});
+  const deps = customise({
+    batches: new BatchStore(redis, settings.redisPrefix),
+    flows,
+    store,
+    warehouse: new ParquetWarehouse(join(settings.dataDir, 'warehouse'), { store, engine }),
+    engine,
+    models: new ModelCache(store),
+    logger,
+    now: () => new Date(),
+    tempDir,
+    stagingUri,
+  });
+  const options = { redis, prefix: settings.redisPrefix, concurrency: settings.concurrency, lockMs: settings.lockMs };
+  const workers = manifests.map((manifest) => startWorker(manifest, deps, options));
+  // Loaded ahead of the first job; one that can't be loaded fails each batch with its reason.
+  await Promise.allSettled(manifests.map((manifest) => deps.models.load(manifest)));
+  await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+  logger.info({ models: manifests.map(({ metadata }) => metadata.name) }, 'ready');
+
+  return {
+    stop: async () => {
+      logger.info('stopping: finishing the jobs under way');
+      await Promise.all(workers.map((worker) => worker.close()));
+      await flows.close();
+      redis.disconnect();
+      engine.close();
+      await rm(tempDir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import type { Batch } from '@riskmodel/core/batches/batch.ts';
+import { generateApplicants } from '../../examples/credit-default/generate.ts';
+import { eventually } from '../harness/eventually.ts';
+import { printFigure } from '../harness/figures.ts';
+import { LocalSystem, repository } from '../harness/local-system.ts';
+import { exampleManifest } from '../harness/manifests.ts';
+import { faults } from './faulty-worker.ts';
+
+jest.setTimeout(180_000);
+
+const rows = 200_000;
+/** A dead worker's jobs are taken over after this long. */
+const env = { RISKMODEL_WORKER_LOCK_MS: '1500' };
+const faultyWorker = join(repository, 'test/faults/faulty-worker.ts');
+
+let system: LocalSystem;
+let folder: string;
+const input = 'gs://inputs/applicants.parquet';
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'riskmodel-applicants-'));
+  await generateApplicants({ rows, seed: 11, out: join(folder, 'applicants.parquet') });
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+beforeEach(async () => {
+  system = await LocalSystem.start({ manifest: exampleManifest({ chunkRows: 10_000 }) });
+  await system.put(input, { file: join(folder, 'applicants.parquet') });
+});
+
+afterEach(() => system.stop());
+
+/** The batch is done and the warehouse has each of its rows exactly once. */
+async function expectEveryRowOnce(batch: Batch): Promise<void> {
+  expect(batch).toMatchObject({ state: 'done', rows: { total: rows, done: rows, failed: 0 } });
+  const [results] = await system.query(
+    `SELECT count(*)::INTEGER AS rows, count(DISTINCT record_index)::INTEGER AS records, count(DISTINCT customer_id)::INTEGER AS customers,
+       count(DISTINCT batch_id)::INTEGER AS batches FROM ${system.table('results')}`,
+  );
+  expect(results).toEqual({ rows, records: rows, customers: rows, batches: 1 });
+  const [metrics] = await system.query(
+    `SELECT count(*)::INTEGER AS rows, max(support)::INTEGER AS support FROM ${system.table('metrics')}`,
+  );
+  expect(metrics).toEqual({ rows: 5, support: rows });
+}
+
+describe('a worker is killed with -9 in the middle of a batch of 20 chunks', () => {
+  test('with a second worker alive: every row once', async () => {
+    const [first] = await Promise.all([system.startWorker(env), system.startWorker(env)]);
+    const { id } = await system.submit(input);
+    const midway = await system.waitFor(id, (batch) => batch.rows.done >= 40_000);
+    await first?.kill();
+    expect(midway.state).toBe('scoring');
+    await expectEveryRowOnce(await system.waitForEnd(id));
+    printFigure(`killed at ${midway.rows.done} of ${rows} rows, second worker alive: ${rows} rows, each once`);
+  });
+
+  test('with a new worker started afterwards: every row once', async () => {
+    const first = await system.startWorker(env);
+    const { id } = await system.submit(input);
+    const midway = await system.waitFor(id, (batch) => batch.rows.done >= 40_000);
+    await first.kill();
+    expect(midway.state).toBe('scoring');
+    await system.startWorker(env);
+    await expectEveryRowOnce(await system.waitForEnd(id));
+    printFigure(`killed at ${midway.rows.done} of ${rows} rows, new worker started: ${rows} rows, each once`);
+  });
+
+  test('again and again, each worker killed after a few chunks: every row once', async () => {
+    const { id } = await system.submit(input);
+    let kills = 0;
+    for (let wanted = 30_000; wanted <= 150_000; wanted += 40_000) {
+      const worker = await system.startWorker(env);
+      await system.waitFor(id, (batch) => batch.rows.done >= wanted);
+      await worker.kill();
+      kills++;
+    }
+    await system.startWorker(env);
+    await expectEveryRowOnce(await system.waitForEnd(id));
+    printFigure(`${kills} workers killed one after the other: ${rows} rows, each once`);
+  });
+});
+
+describe('a worker dies', () => {
+  test.each(faults)('%s: the next one finishes, every row once', async (fault) => {
+    const { id } = await system.submit(input);
+    const faulty = await system.startWorker({ ...env, TEST_FAULT: fault }, faultyWorker).catch(() => undefined);
+    // It may have died before it could say that it is ready.
+    await eventually(async () => expect(faulty?.isRunning ?? false).toBe(false));
+    await system.startWorker(env);
+    await expectEveryRowOnce(await system.waitForEnd(id));
+    printFigure(`died ${fault}: ${rows} rows, each once`);
+  });
+});
