@@ -13,7 +13,9 @@ export default {
       name: `${program}-knows-core-only`,
       severity: 'error',
       from: { path: `^${program}/` },
-      to: { path: `^(${[...programs.filter((other) => other !== program), 'examples', 'bench', 'scripts'].join('|')})/` },
+      to: {
+        path: `^(${[...programs.filter((other) => other !== program), 'examples', 'bench', 'scripts'].join('|')})/`,
+      },
     })),
     {
       name: 'operator-never-loads-a-model',
@@ -34,6 +36,10 @@ export default {
     parser: 'swc',
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '(node_modules|\\.riskmodel|\\.cache)' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node'], extensions: ['.ts', '.mjs', '.js', '.json'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node'],
+      extensions: ['.ts', '.mjs', '.js', '.json'],
+    },
   },
 };

@@ -6,7 +6,7 @@ import { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
 import { Engine } from '@riskmodel/core/columnar/engine.ts';
 import { integerSetting, readConfig, type Config } from '@riskmodel/core/config.ts';
 import { connectRedis } from '@riskmodel/core/redis/connect.ts';
-import { readManifests } from '@riskmodel/core/riskmodel/read-manifests.ts';
+import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
 import { FolderStore } from '@riskmodel/core/storage/folder.ts';
 import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
 import { ParquetWarehouse } from '@riskmodel/core/warehouse/parquet.ts';

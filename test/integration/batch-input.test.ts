@@ -148,8 +148,12 @@ async function resultsOf(batchId: string): Promise<number> {
   return Number(count?.['rows']);
 }
 
+/** A line of ten million names. */
+function wide(): string {
+  return Array.from({ length: 10_000_000 }, (_, column) => `c${column}`).join(',');
+}
+
 describe('a file that can not be scored fails the batch with a clear error and writes nothing', () => {
-  const wide = (): string => Array.from({ length: 10_000_000 }, (_, column) => `c${column}`).join(',');
   test.each<[name: string, file: string, content: () => string | Buffer, code: string, message: string | RegExp]>([
     [
       'truncated JSON',
@@ -214,7 +218,7 @@ describe('a file that can not be scored fails the batch with a clear error and w
     [
       'a column that the model needs and the file lacks',
       'lacks.csv',
-      () => `${csv.join('\n').replace('LIMIT_BAL', 'limit_bal')}`,
+      () => csv.join('\n').replace('LIMIT_BAL', 'limit_bal'),
       'MissingColumns',
       'the input lacks the column LIMIT_BAL, which the model needs (it has "limit_bal": names are case-sensitive)',
     ],
