@@ -35,25 +35,49 @@ export function removeZipMap(model: Uint8Array): Uint8Array {
 
 function withoutZipMap(graph: Uint8Array): Uint8Array {
   const fields = fieldsOf(graph);
-  const maps = new Map<string, string>();
+  /** The name that the tensor which goes into a ZipMap gets: that of the ZipMap's output. */
+  const outputOf = new Map<string, string>();
   for (const field of fields) {
     if (field.number !== graphNode) continue;
     const node = fieldsOf(field.content);
     if (textOf(node, nodeOpType) !== 'ZipMap') continue;
     const input = textOf(node, nodeInput);
     const output = textOf(node, nodeOutput);
-    if (input !== undefined && output !== undefined) maps.set(output, input);
+    if (input !== undefined && output !== undefined) outputOf.set(input, output);
   }
-  if (maps.size === 0) return graph;
+  if (outputOf.size === 0) return graph;
 
+  const outputs = new Set(outputOf.values());
   const parts: Uint8Array[] = [];
   for (const field of fields) {
-    if (field.number === graphNode && textOf(fieldsOf(field.content), nodeOpType) === 'ZipMap') continue;
+    if (field.number === graphNode) {
+      const node = fieldsOf(field.content);
+      if (textOf(node, nodeOpType) !== 'ZipMap') parts.push(withNames(field, node, outputOf));
+      continue;
+    }
     const name = field.number === graphOutput ? textOf(fieldsOf(field.content), valueInfoName) : undefined;
-    const input = name === undefined ? undefined : maps.get(name);
-    parts.push(input === undefined ? field.raw : floatTensorOutput(input));
+    parts.push(name === undefined || !outputs.has(name) ? field.raw : floatTensorOutput(name));
   }
   return concat(parts);
+}
+
+/** A node that reads or writes tensors of `names`, with their new names; any other node as it is. */
+function withNames(field: Field, node: Field[], names: ReadonlyMap<string, string>): Uint8Array {
+  const parts = node.map((part) => {
+    if (part.number !== nodeInput && part.number !== nodeOutput) return part.raw;
+    const name = names.get(Buffer.from(part.content).toString('utf8'));
+    return name === undefined
+      ? part.raw
+      : protobuf.Writer.create()
+          .uint32((part.number << 3) | 2)
+          .string(name)
+          .finish();
+  });
+  if (parts.every((part, index) => part === node[index]?.raw)) return field.raw;
+  return protobuf.Writer.create()
+    .uint32((graphNode << 3) | 2)
+    .bytes(concat(parts))
+    .finish();
 }
 
 /** A graph output of element type float and any shape. */
