@@ -23,6 +23,8 @@ import { makeMetrics } from './telemetry/metrics.ts';
 
 /** Requests that wait for a batch are told to come back this long before the grace period ends. */
 const lastCallMilliseconds = 2_000;
+/** Clients in the middle of a conversation learn in this time, by `Connection: close`, that they should go elsewhere. */
+const lingerMilliseconds = 100;
 const longestRetryMilliseconds = 10_000;
 
 /** The whole server: listening from the start, ready when its models are, closed without a trace. */
@@ -150,7 +152,7 @@ export class RunningServer {
     this.#base.readiness.markNotReady('shutting down');
     this.#stopping.abort();
     this.#server.startDraining();
-    await sleep(drainDelay * 1_000);
+    await sleep(Math.max(drainDelay * 1_000, lingerMilliseconds));
 
     const grace = shutdownGrace * 1_000;
     const lastCall = setTimeout(() => this.#closing.abort(), Math.max(grace - lastCallMilliseconds, grace / 2));

@@ -1,5 +1,5 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Longer than the idle timeout of load balancers (Google's is 600 s), so that they close connections, not we. */
@@ -9,6 +9,7 @@ const keepAliveMilliseconds = 620_000;
 export class DrainingServer {
   readonly #server: Server;
   readonly #inFlight = new Set<ServerResponse>();
+  readonly #sockets = new Set<Socket>();
   #isDraining = false;
 
   /** Answers a request; exchange it to answer differently from now on. */
@@ -21,6 +22,10 @@ export class DrainingServer {
       response.once('close', () => this.#inFlight.delete(response));
       if (this.#isDraining) response.setHeader('Connection', 'close');
       this.handler(request, response);
+    });
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
     });
   }
 
@@ -53,11 +58,9 @@ export class DrainingServer {
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
-    // A connection that was busy when the server closed is idle later, and one that never sent a request is never busy.
-    const sweep = setInterval(() => {
-      if (this.#inFlight.size === 0) this.#server.closeAllConnections();
-      else this.#server.closeIdleConnections();
-    }, 50);
+    // Connections become idle one by one; Node's own idea of idle leaves out those that never sent a request.
+    const sweep = setInterval(() => this.#closeIdle(), 20);
+    this.#closeIdle();
     const timer = new AbortController();
     await Promise.race([closed, sleep(grace, undefined, { signal: timer.signal }).catch(() => {})]);
     timer.abort();
@@ -66,5 +69,10 @@ export class DrainingServer {
     this.#server.closeAllConnections();
     await closed;
     return cutOff;
+  }
+
+  #closeIdle(): void {
+    const busy = new Set([...this.#inFlight].map(({ socket }) => socket));
+    for (const socket of this.#sockets) if (!busy.has(socket)) socket.destroySoon();
   }
 }

@@ -50,9 +50,12 @@ describe('findSyntaxError', () => {
   });
 });
 
-describe('nestsTooDeep', () => {
-  const large = (text: string): Buffer => Buffer.from(text.padEnd(70_000, ' '));
+/** Large enough to be looked at. */
+function large(text: string): Buffer {
+  return Buffer.from(text.padEnd(70_000, ' '));
+}
 
+describe('nestsTooDeep', () => {
   test('tells a bomb from data', () => {
     expect(nestsTooDeep(large('['.repeat(65)))).toBe(true);
     expect(nestsTooDeep(large('{"a":'.repeat(65)))).toBe(true);

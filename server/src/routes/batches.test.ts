@@ -4,6 +4,10 @@ import { makeBatch, makeModel, startTestApp, StubSession, type TestApp } from '.
 
 const input = 'gs://bucket/file.json';
 
+function away(): Promise<never> {
+  return Promise.reject(new RiskModelError('BatchServiceUnavailable', 'Redis does not answer', { retry: 'later' }));
+}
+
 describe('batches', () => {
   let app: TestApp;
   beforeEach(async () => {
@@ -102,8 +106,6 @@ describe('batches', () => {
   });
 
   test('without Redis batches are 503 with Retry-After, and predictions go on', async () => {
-    const away = (): Promise<never> =>
-      Promise.reject(new RiskModelError('BatchServiceUnavailable', 'Redis does not answer', { retry: 'later' }));
     Object.assign(app.batches, { submit: away, get: away, list: away, cancel: away });
     const answers = await Promise.all([
       app.post('/batches', { input }),

@@ -20,22 +20,32 @@ function binaryBody(json: unknown, ...parts: ArrayBufferView[]): { body: Uint8Ar
   };
 }
 
+/** A tensor of one row that is fit for scoring, changed as told. */
+function tensor(fields: Record<string, unknown> = {}): Record<string, unknown> {
+  return { name: 'input', shape: [1, 4], datatype: 'FP32', data: [30, 1, 5, 1], ...fields };
+}
+
+/** Any answer's status, and its error if it is one. */
+async function errorIn(response: Response): Promise<[number, string]> {
+  return [response.status, ((await response.json()) as { error: string }).error];
+}
+
+/** Sends one row as binary float32. */
+async function sendFloats(app: TestApp, ...values: number[]): Promise<[number, string]> {
+  const { body, headers } = binaryBody(
+    { inputs: [tensor({ data: undefined, parameters: { binary_data_size: values.length * 4 } })] },
+    Float32Array.from(values),
+  );
+  return errorIn(await app.post('/v2/models/credit/infer', body, headers));
+}
+
 describe('Open Inference Protocol', () => {
   let session: StubSession;
   let app: TestApp;
   const infer = (body: unknown, headers?: Record<string, string>): Promise<Response> =>
     app.post('/v2/models/credit/infer', body, headers);
-  const tensor = (fields: Record<string, unknown> = {}): Record<string, unknown> => ({
-    name: 'input',
-    shape: [1, 4],
-    datatype: 'FP32',
-    data: [30, 1, 5, 1],
-    ...fields,
-  });
-  const errorOf = async (body: unknown, headers?: Record<string, string>): Promise<[number, string]> => {
-    const response = await infer(body, headers);
-    return [response.status, ((await response.json()) as { error: string }).error];
-  };
+  const errorOf = async (body: unknown, headers?: Record<string, string>): Promise<[number, string]> =>
+    errorIn(await infer(body, headers));
 
   beforeEach(async () => {
     session = new StubSession(4);
@@ -44,8 +54,10 @@ describe('Open Inference Protocol', () => {
   afterEach(() => app.close());
 
   test('describes the server and the model', async () => {
-    const get = async (path: string): Promise<unknown> => (await fetch(app.url + path)).json();
-    expect(await get('/v2')).toEqual({ name: 'riskmodel', version: '0.0.0', extensions: ['binary_tensor_data'] });
+    expect(await app.get('/v2')).toEqual({
+      status: 200,
+      body: { name: 'riskmodel', version: '0.0.0', extensions: ['binary_tensor_data'] },
+    });
     const metadata = {
       name: 'credit',
       versions: ['v 1/2'],
@@ -56,11 +68,11 @@ describe('Open Inference Protocol', () => {
         { name: 'decision', datatype: 'INT64', shape: [-1] },
       ],
     };
-    expect(await get('/v2/models/credit')).toEqual(metadata);
-    expect(await get('/v2/models/credit/versions/v%201%2F2')).toEqual(metadata);
-    expect(await get('/v2/models/credit/ready')).toEqual({ name: 'credit', ready: true });
-    expect(await get('/v2/health/live')).toEqual({ live: true });
-    expect(await get('/v2/health/ready')).toEqual({ ready: true });
+    expect(await app.get('/v2/models/credit')).toEqual({ status: 200, body: metadata });
+    expect(await app.get('/v2/models/credit/versions/v%201%2F2')).toEqual({ status: 200, body: metadata });
+    expect(await app.get('/v2/models/credit/ready')).toEqual({ status: 200, body: { name: 'credit', ready: true } });
+    expect(await app.get('/v2/health/live')).toEqual({ status: 200, body: { live: true } });
+    expect(await app.get('/v2/health/ready')).toEqual({ status: 200, body: { ready: true } });
   });
 
   test('is not ready when the server is not', async () => {
@@ -168,16 +180,9 @@ describe('Open Inference Protocol', () => {
   });
 
   test('NaN in a binary tensor is a missing value', async () => {
-    const send = (...values: number[]): Promise<[number, string]> => {
-      const { body, headers } = binaryBody(
-        { inputs: [tensor({ data: undefined, parameters: { binary_data_size: 16 } })] },
-        Float32Array.from(values),
-      );
-      return errorOf(body, headers);
-    };
-    expect((await send(30, 1, Number.NaN, Number.NaN))[0]).toBe(200);
-    expect(await send(Number.NaN, 1, 1, 1)).toEqual([400, 'instance 0: AGE: is missing']);
-    expect(await send(30, 1, Number.POSITIVE_INFINITY, 1)).toEqual([
+    expect((await sendFloats(app, 30, 1, Number.NaN, Number.NaN))[0]).toBe(200);
+    expect(await sendFloats(app, Number.NaN, 1, 1, 1)).toEqual([400, 'instance 0: AGE: is missing']);
+    expect(await sendFloats(app, 30, 1, Number.POSITIVE_INFINITY, 1)).toEqual([
       400,
       'instance 0: INCOME: must be a finite number',
     ]);

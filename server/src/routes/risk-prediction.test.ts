@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { makeBatch, makeModel, startTestApp, StubSession, type TestApp } from '../testing/test-app.ts';
+import { until } from '../testing/until.ts';
 
 const person = { AGE: 40, SEX: 1, INCOME: 2_500.5, OWNER: true };
 
@@ -114,7 +115,7 @@ describe('POST /risk-online-prediction', () => {
       headers: { 'content-type': 'application/json' },
       body: new Blob([large]).stream(),
       duplex: 'half',
-    } as RequestInit);
+    });
     expect(streamed.status).toBe(413);
     expect((await app.post('/risk-online-prediction', person)).status).toBe(200);
   });
@@ -178,7 +179,7 @@ describe('POST /risk-batch-prediction', () => {
 
   /** Gives the batch that the next request makes its end, a little later. */
   async function endWith(fields: Parameters<typeof makeBatch>[1]): Promise<void> {
-    while (app.batches.batches.size === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => app.batches.batches.size > 0);
     const [id] = app.batches.batches.keys();
     app.batches.batches.set(id as string, makeBatch(id as string, fields));
   }
@@ -229,10 +230,9 @@ describe('POST /risk-batch-prediction', () => {
 
   test('a client that goes away is waited for no longer, and the batch is left alone', async () => {
     let looks = 0;
-    const { get } = app.batches;
-    app.batches.get = (id) => {
+    app.batches.get = async (id) => {
       looks++;
-      return get.call(app.batches, id);
+      return app.batches.batches.get(id);
     };
     const request = httpRequest(`${app.url}/risk-batch-prediction`, {
       method: 'POST',
@@ -240,19 +240,20 @@ describe('POST /risk-batch-prediction', () => {
     });
     request.on('error', () => {});
     request.end(JSON.stringify(body));
-    while (looks === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => looks > 0);
     request.destroy();
     await new Promise((resolve) => setTimeout(resolve, 100));
     const seen = looks;
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(looks).toBe(seen);
     expect(app.batches.batches.get('batch-1')?.state).toBe('queued');
+    await until(() => app.logs.length > 0);
     expect(app.logs).toContainEqual(expect.objectContaining({ httpRequest: expect.objectContaining({ status: 499 }) }));
   });
 
   test('a server that goes away says where the batch goes on', async () => {
     const waiting = app.post('/risk-batch-prediction', body);
-    while (app.batches.batches.size === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => app.batches.batches.size > 0);
     app.closing.abort();
     const response = await waiting;
     expect(response.status).toBe(503);

@@ -58,14 +58,13 @@ describe('KServe V1', () => {
   });
 
   test('tells which models there are and whether one is ready', async () => {
-    const get = async (path: string): Promise<[number, unknown]> => {
-      const response = await fetch(app.url + path);
-      return [response.status, await response.json()];
-    };
-    expect(await get('/v1/models')).toEqual([200, { models: ['credit'] }]);
-    expect(await get('/v1/models/credit')).toEqual([200, { name: 'credit', ready: true }]);
-    expect(await get('/v1/models/none')).toEqual([404, { error: expect.stringContaining('served are: credit') }]);
-    expect(await get('/v1/models/credit:predict')).toEqual([405, { error: 'Method Not Allowed' }]);
-    expect(await get('/v1/models/%ff')).toEqual([400, { error: expect.any(String) }]);
+    expect(await app.get('/v1/models')).toEqual({ status: 200, body: { models: ['credit'] } });
+    expect(await app.get('/v1/models/credit')).toEqual({ status: 200, body: { name: 'credit', ready: true } });
+    expect(await app.get('/v1/models/none')).toEqual({
+      status: 404,
+      body: { error: expect.stringContaining('served are: credit') },
+    });
+    expect(await app.get('/v1/models/credit:predict')).toEqual({ status: 405, body: { error: 'Method Not Allowed' } });
+    expect(await app.get('/v1/models/%ff')).toEqual({ status: 400, body: { error: expect.any(String) } });
   });
 });

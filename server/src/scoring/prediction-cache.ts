@@ -8,6 +8,8 @@ export type CacheResult = 'hit' | 'miss' | 'error';
 export type CacheRedis = Pick<Redis, 'status' | 'getBuffer' | 'mgetBuffer' | 'set' | 'pipeline'>;
 
 const entryBytes = 8;
+/** After a failure the cache is not asked for this long, so that a Redis that hangs delays few requests, not all. */
+const restMilliseconds = 1_000;
 
 /**
  * Probabilities by the model's digest and the encoded row, in Redis, for a short time. An entry is the two float32 as
@@ -19,6 +21,7 @@ export class PredictionCache {
   readonly #keyPrefix: string;
   readonly #ttl: number;
   readonly #onResult: (result: CacheResult, rows: number) => void;
+  #restsUntil = 0;
 
   /**
    * @param options.prefix separates installations that share a Redis
@@ -41,10 +44,11 @@ export class PredictionCache {
   }
 
   /**
-   * The keys of the rows of a `[rows, width]` matrix; undefined when Redis is away and asking is not worth the hashing.
+   * The keys of the rows of a `[rows, width]` matrix; undefined when Redis is away, or has just failed, and asking is not worth
+   * the hashing.
    */
   keys(matrix: Float32Array, rows: number): string[] | undefined {
-    if (this.#redis.status !== 'ready') {
+    if (this.#redis.status !== 'ready' || performance.now() < this.#restsUntil) {
       this.#onResult('error', rows);
       return undefined;
     }
@@ -64,6 +68,7 @@ export class PredictionCache {
       entries =
         keys.length === 1 ? [await this.#redis.getBuffer(keys[0] as string)] : await this.#redis.mgetBuffer(...keys);
     } catch {
+      this.#restsUntil = performance.now() + restMilliseconds;
       this.#onResult('error', keys.length);
       return [...keys.keys()];
     }

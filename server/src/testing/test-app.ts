@@ -132,6 +132,7 @@ export interface TestApp {
   /** Everything that was logged, one object a line. */
   logs: Record<string, unknown>[];
   closing: AbortController;
+  get(path: string): Promise<{ status: number; body: unknown }>;
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
   close(): Promise<void>;
 }
@@ -174,6 +175,10 @@ export async function startTestApp(options: {
     metrics,
     logs,
     closing,
+    get: async (path) => {
+      const response = await fetch(url + path);
+      return { status: response.status, body: await response.json() };
+    },
     post: (path, body, headers = {}) =>
       fetch(url + path, {
         method: 'POST',
