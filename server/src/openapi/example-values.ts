@@ -5,7 +5,8 @@ export function exampleValue(feature: Feature): number | boolean {
   const { type, codes, minimum, maximum, whenMissing } = feature;
   if (whenMissing === 'Default' && feature.default !== undefined) return feature.default;
   if (type === 'Boolean') return false;
-  if (type === 'Categorical') return codes?.[0] ?? 0;
+  // 0 often stands for "unknown" among codes.
+  if (type === 'Categorical') return codes?.find((code) => code > 0) ?? codes?.[0] ?? 0;
   const value = between(minimum, maximum);
   return type === 'Integer' ? Math.round(value) : value;
 }
