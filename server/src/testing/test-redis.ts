@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { Redis } from 'ioredis';
 import { until } from './until.ts';
 
@@ -30,7 +31,7 @@ export class TestRedis {
 
   async resume(): Promise<void> {
     const options = ['--port', String(this.#port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-    this.#process = spawn(redisProgram, options, { cwd: this.#folder, stdio: 'ignore' });
+    this.#process = spawn(findRedisProgram(), options, { cwd: this.#folder, stdio: 'ignore' });
     const client = new Redis(this.url, { retryStrategy: () => 20, maxRetriesPerRequest: null });
     client.on('error', () => {});
     await until(async () => (await client.ping()) === 'PONG');
@@ -58,7 +59,14 @@ export class TestRedis {
   }
 }
 
-const redisProgram = process.env['REDIS_SERVER'] ?? 'redis-server';
+/** A Redis of the test's own, because the tests stop it; so one that REDIS_URL names is of no use here. */
+function findRedisProgram(): string {
+  const names = ['redis-server', 'valkey-server'];
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const found = folders.flatMap((folder) => names.map((name) => join(folder, name))).find((file) => existsSync(file));
+  if (found === undefined) throw new Error('this test needs redis-server or valkey-server on the PATH');
+  return found;
+}
 
 function freePort(): Promise<number> {
   return new Promise((resolve) => {
