@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { copyFile, link, mkdir, open, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
@@ -65,9 +66,12 @@ export class FolderStore implements ObjectStore {
     const target = this.pathOf(uri);
     for (;;) {
       await mkdir(dirname(target), { recursive: true });
-      const done = await orAbsent(linkIfAbsent(path, target));
+      try {
+        return await linkIfAbsent(path, target);
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) throw error;
+      }
       // The folder may have been emptied and removed in between; a missing `path` is for the caller to hear of.
-      if (done !== undefined) return done;
       await stat(path);
     }
   }
@@ -83,7 +87,7 @@ export class FolderStore implements ObjectStore {
 
   async delete(uri: string): Promise<void> {
     const file = this.pathOf(uri);
-    await rm(file, { force: true });
+    await orAbsent(rm(file, { force: true }));
     await this.#removeEmptyFolders(dirname(file), join(this.#root, parseGsUri(uri).bucket));
   }
 
@@ -105,19 +109,27 @@ export class FolderStore implements ObjectStore {
  */
 export async function linkIfAbsent(path: string, target: string): Promise<boolean> {
   try {
+    return await tryLink(path, target);
+  } catch (error) {
+    if (!hasCode(error, 'EXDEV', 'EPERM')) throw error;
+  }
+  // A name of its own: a copy that two wrote to would change under the link that the first one made.
+  const copy = join(dirname(target), `.${randomUUID()}.tmp`);
+  try {
+    await copyFile(path, copy);
+    return await tryLink(copy, target);
+  } finally {
+    await rm(copy, { force: true });
+  }
+}
+
+async function tryLink(path: string, target: string): Promise<boolean> {
+  try {
     await link(path, target);
     return true;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return false;
-    if (code !== 'EXDEV' && code !== 'EPERM') throw error;
-  }
-  const copy = `${target}.${process.pid}.tmp`;
-  try {
-    await copyFile(path, copy);
-    return await linkIfAbsent(copy, target);
-  } finally {
-    await rm(copy, { force: true });
+    if (hasCode(error, 'EEXIST')) return false;
+    throw error;
   }
 }
 
@@ -133,8 +145,11 @@ async function orAbsent<T>(result: Promise<T>): Promise<T | undefined> {
   try {
     return await result;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined;
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
     throw error;
   }
+}
+
+function hasCode(error: unknown, ...codes: string[]): boolean {
+  return codes.includes((error as NodeJS.ErrnoException).code ?? '');
 }
