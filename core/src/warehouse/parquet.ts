@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RiskModelError } from '../errors.ts';
 import { literal, type Engine } from '../columnar/engine.ts';
@@ -27,22 +27,12 @@ export class ParquetWarehouse implements Warehouse {
   }
 
   async prepare(table: Table): Promise<void> {
-    const folder = this.locate(table);
-    const file = join(folder, '_schema.json');
-    const known = await readSchema(file);
-    const types = new Map(known.map((column) => [column.name.toLowerCase(), column]));
-    const added: Column[] = [];
-    for (const column of table.columns) {
-      const existing = types.get(column.name.toLowerCase());
-      if (existing === undefined) added.push(column);
-      else if (existing.type !== column.type || existing.name !== column.name)
-        throw typeConflict(table, column, existing);
+    const folder = join(this.locate(table), '_schema');
+    for (;;) {
+      const { version, columns } = await readSchema(folder);
+      const added = addedColumns(table, columns);
+      if (added.length === 0 || (await writeSchema(folder, version + 1, [...columns, ...added]))) return;
     }
-    if (added.length === 0) return;
-    await mkdir(folder, { recursive: true });
-    const draft = `${file}.${randomUUID()}.tmp`;
-    await writeFile(draft, JSON.stringify([...known, ...added], undefined, 1));
-    await rename(draft, file);
   }
 
   async append(table: Table, stagedUris: string[], commitId: string): Promise<boolean> {
@@ -75,13 +65,42 @@ export class ParquetWarehouse implements Warehouse {
   }
 }
 
-async function readSchema(file: string): Promise<Column[]> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8')) as Column[];
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+/** The columns that are new to a table which has those of `known`. */
+function addedColumns(table: Table, known: readonly Column[]): Column[] {
+  const byName = new Map(known.map((column) => [column.name.toLowerCase(), column]));
+  return table.columns.filter((column) => {
+    const existing = byName.get(column.name.toLowerCase());
+    if (existing === undefined) return true;
+    if (existing.type !== column.type || existing.name !== column.name) throw typeConflict(table, column, existing);
+    return false;
+  });
+}
+
+/** The columns of a table as its last version has them; version 0 is that of no table. */
+async function readSchema(folder: string): Promise<{ version: number; columns: Column[] }> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
     throw error;
+  });
+  const version = Math.max(0, ...names.map((name) => Number(/^(\d+)\.json$/.exec(name)?.[1] ?? 0)));
+  if (version === 0) return { version, columns: [] };
+  return { version, columns: JSON.parse(await readFile(schemaFile(folder, version), 'utf8')) as Column[] };
+}
+
+/** Writes a version that nobody has written yet: whether it did. Of those who add columns at once, all but one start over. */
+async function writeSchema(folder: string, version: number, columns: Column[]): Promise<boolean> {
+  await mkdir(folder, { recursive: true });
+  const draft = join(folder, `.${randomUUID()}.tmp`);
+  try {
+    await writeFile(draft, JSON.stringify(columns, undefined, 1));
+    return await linkIfAbsent(draft, schemaFile(folder, version));
+  } finally {
+    await rm(draft, { force: true });
   }
+}
+
+function schemaFile(folder: string, version: number): string {
+  return join(folder, `${String(version).padStart(6, '0')}.json`);
 }
 
 async function exists(path: string): Promise<boolean> {
