@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import type { Batch } from '@riskmodel/core/batches/batch.ts';
-import { generateApplicants } from '../../examples/credit-default/generate.ts';
+import { writeApplicants } from '../harness/applicants.ts';
 import { eventually } from '../harness/eventually.ts';
 import { printFigure } from '../harness/figures.ts';
 import { LocalSystem, repository } from '../harness/local-system.ts';
@@ -23,7 +23,7 @@ const input = 'gs://inputs/applicants.parquet';
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'riskmodel-applicants-'));
-  await generateApplicants({ rows, seed: 11, out: join(folder, 'applicants.parquet') });
+  await writeApplicants({ rows, seed: 11, out: join(folder, 'applicants.parquet') });
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
-import { generateApplicants } from '../../examples/credit-default/generate.ts';
+import { writeApplicants } from '../harness/applicants.ts';
 import { printFigure } from '../harness/figures.ts';
 import { LocalSystem } from '../harness/local-system.ts';
 import { exampleManifest } from '../harness/manifests.ts';
@@ -28,8 +28,8 @@ afterEach(async () => {
 });
 
 test('Redis is killed with -9 and started again in the middle of a batch: every row once', async () => {
-  const input = await system.put('gs://inputs/applicants.parquet', { text: '' });
-  await generateApplicants({ rows, seed: 12, out: system.pathOf(input) });
+  const input = 'gs://inputs/applicants.parquet';
+  await writeApplicants({ rows, seed: 12, out: system.pathOf(input) });
   const env = { RISKMODEL_WORKER_LOCK_MS: '1500' };
   const workers = await Promise.all([system.startWorker(env), system.startWorker(env)]);
   const { id } = await system.submit(input);

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { generateApplicants } from '../../examples/credit-default/generate.ts';
+import { writeApplicants } from '../harness/applicants.ts';
 import { eventually } from '../harness/eventually.ts';
 import { LocalSystem } from '../harness/local-system.ts';
 import { exampleManifest } from '../harness/manifests.ts';
@@ -17,9 +17,8 @@ beforeAll(async () => {
   system = await LocalSystem.start({ manifest: exampleManifest({ chunkRows: 1_000 }) });
   await system.startWorker();
   const ndjson = system.pathOf('gs://inputs/good.ndjson');
-  await system.put('gs://inputs/good.ndjson', { text: '' });
-  await generateApplicants({ rows: 10_000, seed: 3, out: ndjson });
-  await generateApplicants({ rows: 10_000, seed: 3, out: system.pathOf('gs://inputs/good.csv') });
+  await writeApplicants({ rows: 10_000, seed: 3, out: ndjson });
+  await writeApplicants({ rows: 10_000, seed: 3, out: system.pathOf('gs://inputs/good.csv') });
   lines = (await readFile(ndjson, 'utf8')).trim().split('\n');
   csv = (await readFile(system.pathOf('gs://inputs/good.csv'), 'utf8')).trim().split('\n');
 });
@@ -36,7 +35,7 @@ describe('a good file', () => {
     'as %s: every record once, in all chunks',
     async (extension) => {
       const uri = `gs://inputs/applicants.${extension}`;
-      await generateApplicants({ rows: 10_000, seed: 3, out: system.pathOf(uri) });
+      await writeApplicants({ rows: 10_000, seed: 3, out: system.pathOf(uri) });
       const batch = await system.run(uri);
       expect(batch).toMatchObject({ state: 'done', rows: { total: 10_000, done: 10_000, failed: 0 } });
       const [summary] = await system.query(

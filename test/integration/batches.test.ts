@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { isFinal } from '@riskmodel/core/batches/batch.ts';
-import { generateApplicants } from '../../examples/credit-default/generate.ts';
+import { writeApplicants } from '../harness/applicants.ts';
 import { eventually } from '../harness/eventually.ts';
 import { printFigure } from '../harness/figures.ts';
 import { LocalSystem } from '../harness/local-system.ts';
@@ -12,9 +12,8 @@ let system: LocalSystem;
 
 beforeAll(async () => {
   system = await LocalSystem.start({ manifest: exampleManifest({ chunkRows: 10_000 }) });
-  await system.put('gs://inputs/small.csv', { text: '' });
-  await generateApplicants({ rows: 100, seed: 5, out: system.pathOf('gs://inputs/small.csv') });
-  await generateApplicants({ rows: 400_000, seed: 5, out: system.pathOf('gs://inputs/large.parquet') });
+  await writeApplicants({ rows: 100, seed: 5, out: system.pathOf('gs://inputs/small.csv') });
+  await writeApplicants({ rows: 400_000, seed: 5, out: system.pathOf('gs://inputs/large.parquet') });
 });
 
 afterAll(() => system.stop());
