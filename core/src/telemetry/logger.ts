@@ -14,7 +14,8 @@ const severities: Record<string, string> = {
 
 /**
  * A logger that writes one JSON object a line, in the field names that Cloud Logging knows (`severity`, `message`,
- * `time`; errors with their stack in `stack_trace`). What is logged must not hold feature values or secrets.
+ * `time`; errors with their stack in `stack_trace`, and with what caused them). What is logged must not hold feature
+ * values or secrets.
  * Source: https://cloud.google.com/logging/docs/structured-logging
  */
 export function makeLogger(program: string, level: LogLevel, destination?: DestinationStream): Logger {
@@ -34,5 +35,6 @@ export function makeLogger(program: string, level: LogLevel, destination?: Desti
 function errorFields(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { code } = error as { code?: unknown };
-  return { name: error.name, message: error.message, code, stack_trace: error.stack };
+  const cause = error.cause === undefined ? undefined : errorFields(error.cause);
+  return { name: error.name, message: error.message, code, stack_trace: error.stack, cause };
 }

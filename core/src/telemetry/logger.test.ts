@@ -1,0 +1,92 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { RiskModelError } from '../errors.ts';
+import { makeLogger, type Logger } from './logger.ts';
+
+let lines: string[];
+beforeEach(() => {
+  lines = [];
+});
+
+function loggerAt(level: 'debug' | 'info' | 'warn' | 'error'): Logger {
+  return makeLogger('server', level, { write: (line) => void lines.push(line) });
+}
+
+/** The one entry that was logged. */
+function entry(): Record<string, unknown> {
+  expect(lines).toHaveLength(1);
+  return JSON.parse(lines[0] as string) as Record<string, unknown>;
+}
+
+test.each([
+  ['debug', 'DEBUG'],
+  ['info', 'INFO'],
+  ['warn', 'WARNING'],
+  ['error', 'ERROR'],
+  ['fatal', 'CRITICAL'],
+] as const)('%s has the severity that Cloud Logging calls %s', (level, severity) => {
+  loggerAt('debug')[level]('ready');
+  expect(entry()).toEqual({
+    severity,
+    time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    program: 'server',
+    message: 'ready',
+  });
+});
+
+test('an entry is one line of JSON, whatever is in it', () => {
+  loggerAt('info').info({ uri: 'gs://b/a\nb', note: '"\u2028\0' }, 'two\nlines');
+  expect(lines[0]).toMatch(/^\{[^\n\r]*\}\n$/);
+  expect(entry()).toMatchObject({ uri: 'gs://b/a\nb', note: '"\u2028\0', message: 'two\nlines' });
+});
+
+test('what is below the level is not logged', () => {
+  const logger = loggerAt('warn');
+  logger.info('unheard');
+  logger.debug('unheard');
+  logger.warn('heard');
+  expect(entry()).toMatchObject({ message: 'heard' });
+});
+
+test('a child has the fields of its own, and the same names', () => {
+  loggerAt('info').child({ batchId: 'b1' }).warn('late');
+  expect(entry()).toMatchObject({ severity: 'WARNING', program: 'server', batchId: 'b1', message: 'late' });
+});
+
+describe('an error', () => {
+  test('is told by name, message, code and stack', () => {
+    const err = new RiskModelError('NotFound', 'gs://b/a does not exist');
+    loggerAt('info').error({ err }, 'batch failed');
+    expect(entry()).toMatchObject({
+      message: 'batch failed',
+      err: {
+        name: 'RiskModelError',
+        code: 'NotFound',
+        message: 'gs://b/a does not exist',
+        stack_trace: expect.stringMatching(/^RiskModelError: gs:\/\/b\/a does not exist\n {4}at /),
+      },
+    });
+  });
+
+  test('is told with the error that caused it', () => {
+    const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    loggerAt('info').warn({ err: new RiskModelError('ArtifactUnreadable', "can't be read", { cause }) }, 'again');
+    expect(entry()).toMatchObject({
+      err: { cause: { message: 'connect ECONNREFUSED', code: 'ECONNREFUSED', stack_trace: expect.any(String) } },
+    });
+  });
+
+  test('without a code has none', () => {
+    loggerAt('info').error({ err: new TypeError('no') }, 'failed');
+    expect(Object.keys(entry()['err'] as object).toSorted()).toEqual(['message', 'name', 'stack_trace']);
+  });
+
+  test('logged alone gives the entry its message', () => {
+    loggerAt('info').error(new Error('broken'));
+    expect(entry()).toMatchObject({ severity: 'ERROR', message: 'broken', err: { message: 'broken' } });
+  });
+
+  test('that is none is told as it is', () => {
+    loggerAt('info').error({ err: 'a text that was thrown' }, 'failed');
+    expect(entry()).toMatchObject({ err: 'a text that was thrown' });
+  });
+});
