@@ -21,12 +21,10 @@ export type LogLevel = (typeof logLevels)[number];
 /** Reads the configuration once, at a program's start. Throws `InvalidConfig`, naming the variable. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   return {
-    manifests: required(env, 'RISKMODEL_MANIFESTS')
-      .split(',')
-      .map((path) => resolve(path)),
+    manifests: requiredPaths(env, 'RISKMODEL_MANIFESTS'),
     dataDir: resolve(required(env, 'RISKMODEL_DATA')),
     redisUrl: required(env, 'REDIS_URL'),
-    redisPrefix: env['RISKMODEL_REDIS_PREFIX'] ?? 'riskmodel',
+    redisPrefix: env['RISKMODEL_REDIS_PREFIX'] || 'riskmodel',
     logLevel: oneOf(env, 'RISKMODEL_LOG_LEVEL', logLevels, 'info'),
   };
 }
@@ -35,6 +33,15 @@ function required(env: NodeJS.ProcessEnv, name: string): string {
   const value = env[name];
   if (value === undefined || value === '') throw new RiskModelError('InvalidConfig', `${name} is not set`);
   return value;
+}
+
+function requiredPaths(env: NodeJS.ProcessEnv, name: string): string[] {
+  const paths = required(env, name)
+    .split(',')
+    .map((path) => path.trim())
+    .filter((path) => path !== '');
+  if (paths.length === 0) throw new RiskModelError('InvalidConfig', `${name} is not set`);
+  return paths.map((path) => resolve(path));
 }
 
 function oneOf<T extends string>(env: NodeJS.ProcessEnv, name: string, allowed: readonly T[], fallback: T): T {
@@ -53,7 +60,7 @@ export function integerSetting(
 ): number {
   const text = env[name];
   if (text === undefined || text === '') return fallback;
-  const value = Number(text);
+  const value = text.trim() === '' ? Number.NaN : Number(text);
   if (!Number.isInteger(value) || value < min || value > max) {
     throw new RiskModelError('InvalidConfig', `${name}: must be a whole number from ${min} to ${max}`);
   }
