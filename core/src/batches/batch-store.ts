@@ -7,19 +7,33 @@ const keepFinishedSeconds = 30 * 24 * 3600;
 
 /**
  * Moves a batch to another state only if it is in one of the expected ones, so that of two programs that disagree
- * (a commit and a cancellation) exactly one wins. KEYS: the batch. ARGV: the new state, the number of expected
- * states, these, then fields and values to set with it. Returns 1 when it moved.
+ * (a commit and a cancellation) exactly one wins. KEYS: the batch, its chunks. ARGV: the new state, for how many seconds
+ * both are kept then (0: for ever), the number of expected states, these, then fields and values to set with it.
+ * Returns 1 when it moved.
  */
 const transitionScript = `
 local state = redis.call('HGET', KEYS[1], 'state')
-local count = tonumber(ARGV[2])
-for i = 3, 2 + count do
+local count = tonumber(ARGV[3])
+for i = 4, 3 + count do
   if state == ARGV[i] then
-    redis.call('HSET', KEYS[1], 'state', ARGV[1], unpack(ARGV, 3 + count))
+    redis.call('HSET', KEYS[1], 'state', ARGV[1], unpack(ARGV, 4 + count))
+    if ARGV[2] ~= '0' then
+      for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[2]) end
+    end
     return 1
   end
 end
 return 0`;
+
+/**
+ * Sets what a chunk came to, in a record that lives as long as the batch's. KEYS: the batch, its chunks. ARGV: the chunk,
+ * its rows.
+ */
+const recordChunkScript = `
+local seconds = redis.call('TTL', KEYS[1])
+if seconds == -2 then return end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+if seconds >= 0 then redis.call('EXPIRE', KEYS[2], seconds) end`;
 
 /** Writes a batch that does not exist yet. KEYS: the batch, then the indexes. ARGV: score, id, then fields and values. */
 const createScript = `
@@ -110,15 +124,16 @@ export class BatchStore {
       .flatMap(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)]);
     const moved = await this.#redis.eval(
       transitionScript,
-      1,
+      2,
       this.#key('batch', id),
+      this.#key('batch', id, 'chunks'),
       to,
+      finalStates.includes(to) ? keepFinishedSeconds : 0,
       from.length,
       ...from,
       // HSET wants at least one pair after the state; the id is there already and stays.
       ...(fields.length > 0 ? fields : ['id', id]),
     );
-    if (moved === 1 && finalStates.includes(to)) await this.#expire(id);
     return moved === 1;
   }
 
@@ -135,14 +150,8 @@ export class BatchStore {
 
   /** Counts a chunk's rows towards the batch's progress, once however often it is told. */
   async recordChunk(id: string, chunk: number, rows: { done: number; failed: number }): Promise<void> {
-    await this.#redis.hset(this.#key('batch', id, 'chunks'), String(chunk), `${rows.done},${rows.failed}`);
-  }
-
-  async #expire(id: string): Promise<void> {
-    await Promise.all([
-      this.#redis.expire(this.#key('batch', id), keepFinishedSeconds),
-      this.#redis.expire(this.#key('batch', id, 'chunks'), keepFinishedSeconds),
-    ]);
+    const keys = [this.#key('batch', id), this.#key('batch', id, 'chunks')];
+    await this.#redis.eval(recordChunkScript, keys.length, ...keys, chunk, `${rows.done},${rows.failed}`);
   }
 }
 
