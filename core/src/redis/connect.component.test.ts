@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Redis } from 'ioredis';
+import { connectRedis, type ConnectionPurpose } from './connect.ts';
+
+/** A way to Redis that can be closed and opened again. */
+class Gate {
+  readonly #sockets = new Set<Socket>();
+  readonly #target = new URL(process.env['REDIS_URL'] as string);
+  #server: Server | undefined;
+  #port = 0;
+
+  get url(): string {
+    const url = new URL(this.#target);
+    url.hostname = '127.0.0.1';
+    url.port = String(this.#port);
+    return url.href;
+  }
+
+  async open(): Promise<void> {
+    if (this.#server !== undefined) return;
+    this.#server = createServer((client) => {
+      const redis = connect(Number(this.#target.port || 6379), this.#target.hostname);
+      for (const socket of [client, redis]) {
+        this.#sockets.add(socket);
+        socket.on('error', () => {}).on('close', () => this.#sockets.delete(socket));
+      }
+      client.pipe(redis).pipe(client);
+    }).listen(this.#port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (server === undefined) return;
+    const closed = once(server, 'close');
+    server.close();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}
+
+let gate: Gate;
+let errors: Error[];
+const connections: Redis[] = [];
+
+beforeEach(async () => {
+  gate = new Gate();
+  errors = [];
+  await gate.open();
+});
+
+afterEach(async () => {
+  // Disconnecting what is not connected leaves a timer behind that keeps the process up for two seconds.
+  await gate.open();
+  for (const connection of connections.splice(0)) {
+    if (connection.status !== 'ready') await once(connection, 'ready');
+    connection.disconnect();
+  }
+  await gate.close();
+});
+
+async function connected(purpose: ConnectionPurpose): Promise<Redis> {
+  const redis = connectRedis(gate.url, purpose, (error) => errors.push(error));
+  connections.push(redis);
+  if (redis.status !== 'ready') await once(redis, 'ready');
+  return redis;
+}
+
+/** Milliseconds until a command fails. */
+async function timeToFail(redis: Redis): Promise<number> {
+  const start = performance.now();
+  await expect(redis.ping()).rejects.toThrow();
+  return performance.now() - start;
+}
+
+describe.each<ConnectionPurpose>(['worker', 'request', 'cache'])('a connection for a %s', (purpose) => {
+  test('comes back by itself, and reports what went wrong without throwing it', async () => {
+    const redis = await connected(purpose);
+    expect(await redis.ping()).toBe('PONG');
+    await gate.close();
+    await sleep(100);
+    await gate.open();
+    await once(redis, 'ready');
+    expect(await redis.ping()).toBe('PONG');
+    expect(errors.map(({ message }) => message)).toContainEqual(expect.stringContaining('ECONNREFUSED'));
+  });
+});
+
+describe('while Redis is away', () => {
+  test('a worker waits for it', async () => {
+    const redis = await connected('worker');
+    await gate.close();
+    const answer = redis.ping();
+    expect(await Promise.race([answer, sleep(1_000, 'still waiting')])).toBe('still waiting');
+    await gate.open();
+    expect(await answer).toBe('PONG');
+  });
+
+  test('a request is told within seconds', async () => {
+    const redis = await connected('request');
+    await gate.close();
+    expect(await timeToFail(redis)).toBeLessThan(5_500);
+  });
+
+  test('a cache is no use at once', async () => {
+    const redis = await connected('cache');
+    await gate.close();
+    await once(redis, 'close');
+    expect(await timeToFail(redis)).toBeLessThan(500);
+  });
+});
