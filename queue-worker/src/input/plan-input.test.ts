@@ -1,0 +1,290 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Engine, literal } from '@riskmodel/core/columnar/engine.ts';
+import { FolderStore } from '@riskmodel/core/storage/folder.ts';
+import fc from 'fast-check';
+import { planInput, type InputPlan } from './plan-input.ts';
+
+let folder: string;
+let store: FolderStore;
+let engine: Engine;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'plan-input-'));
+  store = new FolderStore(join(folder, 'buckets'));
+  engine = await Engine.open({ threads: 1, memoryLimit: 200e6, tempDir: folder });
+});
+
+afterAll(async () => {
+  engine.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+let objects = 0;
+
+async function put(name: string, content: string | Uint8Array): Promise<string> {
+  const uri = `gs://inputs/${objects++}/${name}`;
+  await mkdir(dirname(store.pathOf(uri)), { recursive: true });
+  await writeFile(store.pathOf(uri), content);
+  return uri;
+}
+
+async function plan(uri: string, chunkRows = 2): Promise<InputPlan> {
+  // A folder of its own, as each job has.
+  const tempDir = await mkdtemp(join(folder, 'job-'));
+  return planInput(uri, { store, engine, chunkRows, tempDir, stagingUri: 'gs://staging/batch' });
+}
+
+/** The bytes of each chunk as text. */
+function textOfChunks({ object, chunks }: InputPlan): Promise<string[]> {
+  return Promise.all(chunks.map(async (chunk) => (await buffer(await store.read(object, chunk))).toString()));
+}
+
+describe('text is cut between records', () => {
+  test.each<[name: string, text: string, format: string, columns: string[], chunks: string[]]>([
+    [
+      'a.csv',
+      'a,b\n1,x\n2,"y\ny"\n\n3,z',
+      'csv',
+      ['a', 'b'],
+      // The end of the last line is that of the file.
+      ['1,x\n2,"y\ny"\n', '3,z'],
+    ],
+    ['bom.csv', '\uFEFFa;b\r\n1;x\r\n', 'csv', ['a', 'b'], ['1;x\r\n']],
+    [
+      'a.ndjson',
+      '{"a":1}\n{"b":2}\n \n{"a":3,"c":{}}\n',
+      'ndjson',
+      ['a', 'b', 'c'],
+      ['{"a":1}\n{"b":2}\n', '{"a":3,"c":{}}\n'],
+    ],
+    ['bom.ndjson', '\uFEFF{"a":1}\n', 'ndjson', ['a'], ['{"a":1}\n']],
+    [
+      'a.json',
+      '[ {"a":1} ,\n{"a":2},{"a":"]"} ]',
+      'json',
+      ['a'],
+      // What lies between two records of a chunk is part of it; what lies around them is not.
+      ['{"a":1} ,\n{"a":2}', '{"a":"]"}'],
+    ],
+    ['bom.json', '\uFEFF[{"a":1}]', 'json', ['a'], ['{"a":1}']],
+  ])('%s', async (name, text, format, columns, chunks) => {
+    const uri = await put(name, text);
+    const planned = await plan(uri);
+    expect(planned).toMatchObject({ format, object: { uri }, columns: columns.map((column) => ({ name: column })) });
+    expect(await textOfChunks(planned)).toEqual(chunks);
+    // The same compressed, from a decompressed copy.
+    const zipped = await plan(await put(`${name}.gz`, gzipSync(text)));
+    expect(zipped.object.uri).toMatch(/^gs:\/\/staging\/batch\/decompressed-[0-9a-f]{16}$/);
+    expect(zipped).toEqual({ ...planned, object: zipped.object });
+    expect(await textOfChunks(zipped)).toEqual(chunks);
+  });
+
+  test('the delimiter of CSV is kept for the chunks, which have no header', async () => {
+    expect((await plan(await put('a.tsv', 'a\tb\n1\t2\n'))).csv).toEqual({ delimiter: '\t' });
+  });
+});
+
+function quote(value: string): string {
+  return `"${value.replaceAll('"', '""')}"`;
+}
+
+describe('whatever the records and however many to a chunk', () => {
+  const word = fc.string({
+    unit: fc.constantFrom('a', 'ä', '"', ',', '\n', '\r\n', '\\', '[', '}', ' ', '𝄞'),
+    maxLength: 6,
+  });
+  const records = fc.array(fc.tuple(word, fc.integer()), { minLength: 1, maxLength: 12 });
+  const chunkRows = fc.integer({ min: 1, max: 13 });
+  const separator = fc.constantFrom('\n', '\r\n', '\n\n');
+
+  /** How each format writes the records, and how the text of a chunk is read back. */
+  const formats: {
+    name: string;
+    write: (records: [string, number][], separator: string) => string;
+    read: (text: string) => string[];
+  }[] = [
+    {
+      name: 'a.ndjson',
+      write: (rows, lineBreak) => rows.map((row) => JSON.stringify({ row })).join(lineBreak),
+      read: (text) =>
+        text
+          .split(/\r?\n/)
+          .filter((line) => line !== '')
+          .map(normal),
+    },
+    {
+      name: 'a.json',
+      write: (rows, space) => `[${space}${rows.map((row) => JSON.stringify({ row })).join(`,${space}`)}${space}]`,
+      read: (text) => (JSON.parse(`[${text}]`) as unknown[]).map((record) => JSON.stringify(record)),
+    },
+    {
+      name: 'a.csv',
+      write: (rows, lineBreak) =>
+        ['row,number', ...rows.map(([text, number]) => `${quote(text)},${number}`)].join(lineBreak),
+      read: (text) =>
+        [...text.matchAll(/"((?:[^"]|"")*)",(-?\d+)(?:\r?\n)*/g)].map(([, value, number]) =>
+          JSON.stringify({ row: [(value as string).replaceAll('""', '"'), Number(number)] }),
+        ),
+    },
+  ];
+
+  test.each(formats)('$name: the chunks have every record once, in order, and know their number', async (format) => {
+    await fc.assert(
+      fc.asyncProperty(records, chunkRows, separator, fc.boolean(), async (rows, size, between, zip) => {
+        const text = format.write(rows, between);
+        const uri = await put(zip ? `${format.name}.gz` : format.name, zip ? gzipSync(text) : text);
+        const planned = await plan(uri, size);
+        const expected = rows.map((row) => JSON.stringify({ row }));
+        const found: string[] = [];
+        for (const [index, chunkText] of (await textOfChunks(planned)).entries()) {
+          const chunk = planned.chunks[index];
+          const inChunk = format.read(chunkText);
+          expect(chunk).toMatchObject({ index, firstRecord: found.length, records: inChunk.length });
+          expect(inChunk.length).toBe(Math.min(size, rows.length - found.length));
+          found.push(...inChunk);
+        }
+        expect(found).toEqual(expected);
+        expect(planned.records).toBe(rows.length);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+function normal(line: string): string {
+  return JSON.stringify(JSON.parse(line));
+}
+
+async function parquet(sql: string): Promise<string> {
+  const uri = await put('a.parquet', '');
+  await rm(store.pathOf(uri));
+  await engine.use((connection) => connection.run(`COPY (${sql}) TO ${literal(store.pathOf(uri))} (FORMAT parquet)`));
+  return uri;
+}
+
+describe('Parquet is cut by row numbers', () => {
+  test('with the types of its columns', async () => {
+    const planned = await plan(await parquet(`SELECT i AS a, 'x' AS "b ""c""", 1.5::FLOAT AS d FROM range(5) t(i)`));
+    expect(planned).toMatchObject({
+      format: 'parquet',
+      records: 5,
+      columns: [
+        { name: 'a', type: 'BIGINT' },
+        { name: 'b "c"', type: 'VARCHAR' },
+        { name: 'd', type: 'FLOAT' },
+      ],
+    });
+    expect(planned.chunks.map(({ firstRecord, records }) => [firstRecord, records])).toEqual([
+      [0, 2],
+      [2, 2],
+      [4, 1],
+    ]);
+  });
+
+  test('and refused when there is no row in it', async () => {
+    await expect(plan(await parquet('SELECT 1 AS a WHERE false'))).rejects.toMatchObject({
+      code: 'EmptyInput',
+      message: expect.stringContaining('it has no records'),
+    });
+  });
+});
+
+test('an input is pinned: its plan names the version that was read', async () => {
+  const uri = await put('a.csv', 'a\n1\n');
+  const planned = await plan(uri);
+  expect(planned.object).toEqual(await store.stat(uri));
+});
+
+test('planning a compressed input twice finds the copy that is there', async () => {
+  const uri = await put('a.csv.gz', gzipSync('a\n1\n'));
+  const [first, second] = await Promise.all([plan(uri), plan(uri)]);
+  expect(second).toEqual(first);
+  expect(await plan(uri)).toEqual(first);
+});
+
+describe('what can not be planned is refused', () => {
+  test.each<[why: string, name: string, content: string | Uint8Array, code: string, message: string | RegExp]>([
+    [
+      'an empty file',
+      'a.csv',
+      '',
+      'EmptyInput',
+      /^gs:\/\/inputs\/\d+\/a\.csv has nothing to score: the file is empty$/,
+    ],
+    ['an empty file in gzip', 'a.csv.gz', gzipSync(''), 'EmptyInput', /a\.csv\.gz .* empty once decompressed$/],
+    ['a header alone', 'a.csv', 'a,b\n', 'EmptyInput', 'it has no records'],
+    ['an empty array', 'a.json', '[]', 'EmptyInput', 'it has no records'],
+    ['blank lines', 'a.ndjson', '\n \n', 'EmptyInput', 'it has no records'],
+    [
+      'half a gzip file',
+      'a.csv.gz',
+      gzipSync('a\n1\n'.repeat(999)).subarray(0, 30),
+      'InvalidGzip',
+      "can't be decompressed",
+    ],
+    ['two columns of one name', 'a.csv', 'a,b,a\n1,2,3\n', 'InvalidCsv', 'the columns "a" and "a"'],
+    ['two columns that differ in case', 'a.ndjson', '{"a":1}\n{"A":2}\n', 'InvalidJson', 'the columns "a" and "A"'],
+    [
+      'more columns than a table has',
+      'a.csv',
+      `${names(10_001)}\n1\n`,
+      'TooManyColumns',
+      'the input has 10001 columns',
+    ],
+    ['a broken line', 'a.ndjson', '{"a":1}\n{"a":\n', 'InvalidJson', 'record 1 (at byte 8) is not a JSON object'],
+    [
+      'a line that is no object',
+      'a.ndjson',
+      '{"a":1}\n5\n',
+      'InvalidJson',
+      'record 1 (at byte 8) is not a JSON object',
+    ],
+    ['an array on a line', 'a.ndjson', '{"a":1}\n[2]\n', 'InvalidJson', 'record 1 (at byte 8) is not a JSON object'],
+    ['an element that is no object', 'a.json', '[{"a":1},5]', 'InvalidJson', 'record 1 at byte 9 is not an object'],
+    ['CSV that is called JSON', 'a.json', 'a,b\n1,2\n', 'InvalidJson', 'no "[" at byte 0'],
+    ['text that is called Parquet', 'a.parquet', 'a,b\n1,2\n', 'InvalidParquet', 'is not a readable Parquet file'],
+    ['a quote that is never closed', 'a.csv', 'a\n1\n"2\n', 'InvalidCsv', 'record 1 (at byte 4) opens a quote'],
+  ])('%s', async (_, name, content, code, message) => {
+    const failure = plan(await put(name, content));
+    await expect(failure).rejects.toMatchObject({ code, retry: 'never' });
+    await expect(failure).rejects.toThrow(message);
+  });
+
+  test('what is not there', async () => {
+    await expect(plan('gs://inputs/none.csv')).rejects.toMatchObject({
+      code: 'NotFound',
+      message: 'gs://inputs/none.csv does not exist',
+    });
+  });
+
+  test.each([1, 2, 3])('what is overwritten after it was opened %p times', async (times) => {
+    const uri = await put('a.csv', 'a\n1\n');
+    const changing = new FolderStore(join(folder, 'buckets'));
+    const read = changing.read.bind(changing);
+    let reads = 0;
+    changing.read = async (object, range) => {
+      const pieces = await buffer(await read(object, range));
+      if (++reads === times) await writeFile(changing.pathOf(uri), 'a\n22\n');
+      return Readable.from([pieces]);
+    };
+    const planning = planInput(uri, {
+      store: changing,
+      engine,
+      chunkRows: 2,
+      tempDir: folder,
+      stagingUri: 'gs://staging/batch',
+    });
+    await expect(planning).rejects.toMatchObject({ code: 'InputChanged' });
+    expect(reads).toBeGreaterThanOrEqual(times);
+  });
+});
+
+function names(count: number): string {
+  return Array.from({ length: count }, (_, i) => `c${i}`).join(',');
+}
