@@ -1,0 +1,88 @@
+import { queueName } from '@riskmodel/core/batches/queue.ts';
+import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
+import { controllerReference, type KubeObject } from '../../kube/object.ts';
+import { modelLabels } from '../labels.ts';
+import { revisionObjectName, workerName } from '../names.ts';
+import type { WorkloadSettings } from '../settings.ts';
+
+/** Of the CPU that a pod asks for; above it there are more pods. */
+const targetUtilization = 70;
+/** Jobs that wait for each worker pod; above it there are more. A chunk takes a worker about a second. */
+const jobsPerWorker = 5;
+
+/** Scales the revision that traffic goes to. */
+export function makeServerAutoscaler(model: RiskModel, revision: string): KubeObject {
+  const { name } = model.metadata;
+  const { min, max } = model.spec.online.replicas;
+  return autoscaler(model, name, revisionObjectName(name, revision), { min: Math.max(1, min), max });
+}
+
+/** Without KEDA the workers are scaled by their CPU, and never to none. */
+export function makeWorkerAutoscaler(model: RiskModel): KubeObject {
+  const worker = workerName(model.metadata.name);
+  const { min, max } = model.spec.batch.workers;
+  return autoscaler(model, worker, worker, { min: Math.max(1, min), max });
+}
+
+function autoscaler(
+  model: RiskModel,
+  name: string,
+  deployment: string,
+  { min, max }: { min: number; max: number },
+): KubeObject {
+  return {
+    apiVersion: 'autoscaling/v2',
+    kind: 'HorizontalPodAutoscaler',
+    metadata: metadataOf(model, name),
+    spec: {
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: deployment },
+      minReplicas: min,
+      maxReplicas: max,
+      metrics: [
+        {
+          type: 'Resource',
+          resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: targetUtilization } },
+        },
+      ],
+    },
+  };
+}
+
+/** With KEDA the workers are scaled by the queue's length, down to none. */
+export function makeWorkerScaledObject(model: RiskModel, settings: WorkloadSettings): KubeObject {
+  const worker = workerName(model.metadata.name);
+  const { min, max } = model.spec.batch.workers;
+  return {
+    apiVersion: 'keda.sh/v1alpha1',
+    kind: 'ScaledObject',
+    metadata: metadataOf(model, worker),
+    spec: {
+      scaleTargetRef: { name: worker },
+      minReplicaCount: min,
+      maxReplicaCount: max,
+      cooldownPeriod: 120,
+      triggers: [
+        {
+          type: 'redis',
+          metadata: {
+            ...('url' in settings.redis
+              ? { address: new URL(settings.redis.url).host }
+              : { addressFromEnv: 'REDIS_URL' }),
+            // BullMQ's list of the jobs that wait.
+            listName: `${settings.redisPrefix}:${queueName(model.metadata.name)}:wait`,
+            listLength: String(jobsPerWorker),
+          },
+        },
+      ],
+    },
+  };
+}
+
+function metadataOf(model: RiskModel, name: string): KubeObject['metadata'] {
+  return {
+    name,
+    namespace: model.metadata.namespace ?? 'default',
+    labels: modelLabels(model.metadata.name),
+    ownerReferences: [controllerReference(model as unknown as KubeObject)],
+  };
+}

@@ -1,0 +1,96 @@
+import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
+import type { Component } from '../labels.ts';
+import { serviceAccountName } from '../names.ts';
+import type { RedisReference, WorkloadSettings } from '../settings.ts';
+
+type Resources = RiskModel['spec']['online']['resources'];
+
+const manifestFolder = '/etc/riskmodel';
+const dataFolder = '/var/lib/riskmodel';
+
+/** A non-root user that owns nothing in the image. */
+const unprivilegedUser = 65_532;
+
+export interface PodOptions {
+  model: RiskModel;
+  component: Component;
+  /** The program within the image. */
+  program: string;
+  configMapName: string;
+  resources: Resources;
+  defaultResources: Resources;
+  env: Record<string, string>;
+  container: Record<string, unknown>;
+  terminationGracePeriodSeconds: number;
+  labels: Record<string, string>;
+}
+
+/** The template of a pod that runs one program of the image: no privileges, a read-only root, the manifest mounted. */
+export function makePodTemplate(options: PodOptions, settings: WorkloadSettings): Record<string, unknown> {
+  const { model, component, configMapName, labels } = options;
+  return {
+    metadata: { labels },
+    spec: {
+      serviceAccountName: serviceAccountName(model.metadata.name),
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: options.terminationGracePeriodSeconds,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: unprivilegedUser,
+        runAsGroup: unprivilegedUser,
+        fsGroup: unprivilegedUser,
+        fsGroupChangePolicy: 'OnRootMismatch',
+        seccompProfile: { type: 'RuntimeDefault' },
+      },
+      containers: [
+        {
+          name: component,
+          image: settings.image,
+          imagePullPolicy: settings.imagePullPolicy,
+          args: [options.program],
+          env: makeEnv(options, settings),
+          resources: options.resources ?? options.defaultResources,
+          securityContext: {
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'] },
+          },
+          terminationMessagePolicy: 'FallbackToLogsOnError',
+          volumeMounts: [
+            { name: 'manifest', mountPath: manifestFolder, readOnly: true },
+            { name: 'data', mountPath: dataFolder },
+            { name: 'tmp', mountPath: '/tmp' },
+          ],
+          ...options.container,
+        },
+      ],
+      volumes: [
+        { name: 'manifest', configMap: { name: configMapName } },
+        { name: 'data', persistentVolumeClaim: { claimName: settings.storage.claimName } },
+        { name: 'tmp', emptyDir: {} },
+      ],
+      topologySpreadConstraints: ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'].map((topologyKey) => ({
+        maxSkew: 1,
+        topologyKey,
+        whenUnsatisfiable: 'ScheduleAnyway',
+        labelSelector: { matchLabels: labels },
+      })),
+    },
+  };
+}
+
+function makeEnv({ env }: PodOptions, settings: WorkloadSettings): Record<string, unknown>[] {
+  const plain = {
+    RISKMODEL_MANIFESTS: manifestFolder,
+    RISKMODEL_DATA: dataFolder,
+    RISKMODEL_REDIS_PREFIX: settings.redisPrefix,
+    ...env,
+  };
+  return [redisEnv(settings.redis), ...Object.entries(plain).map(([name, value]) => ({ name, value }))];
+}
+
+function redisEnv(redis: RedisReference): Record<string, unknown> {
+  return 'url' in redis
+    ? { name: 'REDIS_URL', value: redis.url }
+    : { name: 'REDIS_URL', valueFrom: { secretKeyRef: { name: redis.secretName, key: redis.secretKey } } };
+}
