@@ -118,6 +118,9 @@ export class Processors {
           tempDir,
           chunkRows: manifest.spec.batch.chunkRows,
           stagingUri: `${stagingUri}/${batchId}`,
+          optionalColumns: manifest.spec.features
+            .filter(({ whenMissing }) => whenMissing !== 'Reject')
+            .map(({ name }) => name),
         }),
       );
       const columns = matchColumns(manifest, input.columns);

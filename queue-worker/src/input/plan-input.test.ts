@@ -168,6 +168,38 @@ async function parquet(sql: string): Promise<string> {
   return uri;
 }
 
+function withOptionalColumns(uri: string): Promise<InputPlan> {
+  const optionalColumns = ['a', 'AGE', 'SCORE'];
+  const stagingUri = 'gs://staging/batch';
+  return planInput(uri, { store, engine, chunkRows: 5000, tempDir: folder, stagingUri, optionalColumns });
+}
+
+describe('the columns of JSON are the keys of the first thousand records', () => {
+  const first = '{"a":1}\n'.repeat(1000);
+
+  test.each<[why: string, text: string, columns: string[]]>([
+    ['that are all there are', first, ['a']],
+    ['one of which has it', `{"AGE":1}\n${first}`, ['AGE', 'a', 'SCORE']],
+    ['and those that later ones may have', `${first}{"a":1,"AGE":99}\n`, ['a', 'AGE', 'SCORE']],
+  ])('%s', async (_, text, columns) => {
+    const planned = await withOptionalColumns(await put('a.ndjson', text));
+    expect(planned.columns.map(({ name }) => name)).toEqual(columns);
+  });
+
+  test('which those of a header are in any case', async () => {
+    const planned = await withOptionalColumns(await put('a.csv', `a\n${'1\n'.repeat(1001)}`));
+    expect(planned.columns.map(({ name }) => name)).toEqual(['a']);
+  });
+
+  test('and none that differs from them in case alone', async () => {
+    const text = first.replaceAll('a', 'age') + '{"age":1}\n';
+    await expect(withOptionalColumns(await put('a.ndjson', text))).rejects.toMatchObject({
+      code: 'InvalidJson',
+      message: expect.stringContaining('the columns "age" and "AGE"'),
+    });
+  });
+});
+
 describe('Parquet is cut by row numbers', () => {
   test('with the types of its columns', async () => {
     const planned = await plan(await parquet(`SELECT i AS a, 'x' AS "b ""c""", 1.5::FLOAT AS d FROM range(5) t(i)`));

@@ -48,6 +48,8 @@ export interface PlanInputOptions {
   /** A folder for temporary files, and where a decompressed copy is put. */
   tempDir: string;
   stagingUri: string;
+  /** Columns that records may lack but that are read where a record has them. */
+  optionalColumns?: readonly string[];
 }
 
 /** Records of JSON whose keys become the columns of the batch. */
@@ -135,7 +137,7 @@ async function planParquet(object: ObjectInfo, { store, engine, chunkRows }: Pla
 async function planText(
   object: ObjectInfo,
   format: Exclude<InputFormat, 'parquet'>,
-  { store, chunkRows }: PlanInputOptions,
+  { store, chunkRows, optionalColumns = [] }: PlanInputOptions,
 ): Promise<InputPlan> {
   const header = format === 'csv' ? readHeader(await readUpTo(object, store, longestRecord + 1)) : undefined;
   const offset = header?.end ?? (await byteOrderMarkLength(object, store));
@@ -144,7 +146,10 @@ async function planText(
   for await (const piece of await store.read(object, { start: offset })) scanner.push(piece as Buffer);
   scanner.end();
 
-  const columns = header?.columns.map((name) => ({ name })) ?? (await sampleColumns(object, cutter.sample, store));
+  const names = header?.columns ?? (await sampleKeys(object, cutter.sample, store));
+  // A key that none of the first records has may be in a later one; where they are all there are, it is in none.
+  const unseen = header === undefined && cutter.records > sampledRecords ? optionalColumns : [];
+  const columns = [...names, ...unseen.filter((name) => !names.includes(name))].map((name) => ({ name }));
   checkColumns(columns, format === 'csv' ? 'InvalidCsv' : 'InvalidJson');
   return {
     format,
@@ -201,11 +206,11 @@ async function byteOrderMarkLength(object: ObjectInfo, store: ObjectStore): Prom
 }
 
 /** The keys of the first records, in the order in which they first appear. */
-async function sampleColumns(
+async function sampleKeys(
   object: ObjectInfo,
   sample: { start: number; end: number }[],
   store: ObjectStore,
-): Promise<SourceColumn[]> {
+): Promise<string[]> {
   const [first] = sample;
   const last = sample.at(-1);
   if (first === undefined || last === undefined) return [];
@@ -216,7 +221,7 @@ async function sampleColumns(
     if (record === undefined) throw invalidRecord(index, start);
     for (const name of Object.keys(record)) names.add(name);
   }
-  return [...names].map((name) => ({ name }));
+  return [...names];
 }
 
 /** A JSON object, or undefined when the text is anything else. V8's own message is not passed on: it quotes the text. */
