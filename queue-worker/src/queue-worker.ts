@@ -69,7 +69,7 @@ export async function startQueueWorker(
     batches: new BatchStore(redis, settings.redisPrefix),
     flows,
     store,
-    warehouse: new ParquetWarehouse(join(settings.dataDir, 'warehouse'), { store, engine }),
+    warehouse: new ParquetWarehouse(join(settings.dataDir, 'warehouse'), { store }),
     engine,
     models: new ModelCache(store),
     logger,

@@ -21,7 +21,7 @@ afterAll(() => engine.close());
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'warehouse-'));
   store = new FolderStore(join(folder, 'buckets'));
-  warehouse = new ParquetWarehouse(join(folder, 'ware house'), { store, engine });
+  warehouse = new ParquetWarehouse(join(folder, 'ware house'), { store });
 });
 
 afterEach(() => rm(folder, { recursive: true, force: true }));
@@ -34,13 +34,24 @@ function tableOf(...columns: Column[]): Table {
 }
 
 /** Stages an object whose rows have these ids. */
-async function staged(name: string, ...ids: number[]): Promise<string> {
+function staged(name: string, ...ids: number[]): Promise<string> {
+  return stage(name, 'id, note', ids);
+}
+
+/** The same, with its columns the other way round. */
+function stagedInTurn(name: string, ...ids: number[]): Promise<string> {
+  return stage(name, 'note, id', ids);
+}
+
+async function stage(name: string, columns: string, ids: number[]): Promise<string> {
   const uri = `gs://staging/${name}.parquet`;
   const file = store.pathOf(uri);
   await mkdir(dirname(file), { recursive: true });
   const rows = ids.map((i) => `(${i}::BIGINT, 'row ${i}')`).join(', ');
   await engine.use((connection) =>
-    connection.run(`COPY (FROM (VALUES ${rows}) AS v(id, note)) TO ${literal(file)} (FORMAT parquet)`),
+    connection.run(
+      `COPY (SELECT ${columns} FROM (VALUES ${rows}) AS v(id, note)) TO ${literal(file)} (FORMAT parquet)`,
+    ),
   );
   return uri;
 }
@@ -91,16 +102,15 @@ describe('an append', () => {
     expect(await filesOfTable()).toEqual(['commit.parquet']);
   });
 
-  test('of an object whose columns are in another order puts values where they belong', async () => {
-    const uri = 'gs://staging/turned.parquet';
-    await staged('a', 1);
-    await engine.use((connection) =>
-      connection.run(
-        `COPY (SELECT 'row 2' AS note, 2::BIGINT AS id) TO ${literal(store.pathOf(uri))} (FORMAT parquet)`,
-      ),
-    );
-    await warehouse.append(tableOf(id, note), ['gs://staging/a.parquet', uri], 'commit');
+  test('of columns in another order than those of an earlier one puts values where they belong', async () => {
+    await warehouse.append(tableOf(id, note), [await staged('a', 1)], 'commit-1');
+    await warehouse.append(tableOf(id, note), [await stagedInTurn('b', 2)], 'commit-2');
     expect(await idsInTable()).toEqual([1, 2]);
+  });
+
+  test('of no objects is refused', async () => {
+    await expect(warehouse.append(tableOf(id, note), [], 'commit')).rejects.toThrow('no Parquet files');
+    expect(await filesOfTable()).toEqual([]);
   });
 
   test.each<[why: string, last: () => Promise<string>, error: object]>([
@@ -120,6 +130,11 @@ describe('an append', () => {
         return 'gs://staging/cut.parquet';
       },
       { message: expect.stringContaining('cut.parquet') },
+    ],
+    [
+      'has its columns in another order',
+      () => stagedInTurn('turned', 2),
+      { message: expect.stringMatching(/turned\.parquet: its schema differs/) },
     ],
   ])('of which one object %s adds nothing, leaves nothing over, and can be made again', async (_, last, error) => {
     const good = await staged('good', 1);

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RiskModelError } from '../errors.ts';
-import { literal, type Engine } from '../columnar/engine.ts';
 import { linkIfAbsent } from '../storage/folder.ts';
 import { objectNotFound, type LocalCopy, type ObjectStore } from '../storage/object-store.ts';
+import { concatenateParquet } from './concatenate-parquet.ts';
 import type { Column, Table, Warehouse } from './warehouse.ts';
 
 /**
@@ -14,12 +14,10 @@ import type { Column, Table, Warehouse } from './warehouse.ts';
 export class ParquetWarehouse implements Warehouse {
   readonly #root: string;
   readonly #store: ObjectStore;
-  readonly #engine: Engine;
 
-  constructor(root: string, { store, engine }: { store: ObjectStore; engine: Engine }) {
+  constructor(root: string, { store }: { store: ObjectStore }) {
     this.#root = root;
     this.#store = store;
-    this.#engine = engine;
   }
 
   locate(table: Pick<Table, 'dataset' | 'name'>): string {
@@ -43,9 +41,9 @@ export class ParquetWarehouse implements Warehouse {
     const copies = await this.#openAll(stagedUris);
     const draft = join(folder, `.${commitId}.${randomUUID()}.tmp`);
     try {
-      const files = copies.map(({ path }) => literal(path)).join(', ');
-      await this.#engine.use((connection) =>
-        connection.run(`COPY (FROM read_parquet([${files}])) TO ${literal(draft)} (FORMAT parquet)`),
+      await concatenateParquet(
+        copies.map(({ path }) => path),
+        draft,
       );
       return await linkIfAbsent(draft, target);
     } finally {

@@ -23,8 +23,9 @@ export interface Warehouse {
    */
   prepare(table: Table): Promise<void>;
   /**
-   * Appends the rows of the staged Parquet objects (URIs of the store it was made with), all or none. `commitId` names
-   * the append: made again with the same one, it changes nothing and reports `false`.
+   * Appends the rows of the staged Parquet objects (URIs of the store it was made with), all or none. There is one at
+   * least, and all have the same columns in the same order. `commitId` names the append: made again with the same one,
+   * it changes nothing and reports `false`.
    */
   append(table: Table, stagedUris: string[], commitId: string): Promise<boolean>;
   /** Where people find the table: a path or `project.dataset.table`. */
