@@ -1,18 +1,25 @@
-// Makes core/src/riskmodel/zz_generated.riskmodel.ts from crds/riskmodels.yaml: the types of a manifest after
-// defaulting, so a field that the CRD gives a default to is never undefined. `--check` compares instead of writing.
-import { readFileSync, writeFileSync } from 'node:fs';
+// Makes the types of each kind from its CRD: those of a manifest after defaulting, so a field that the CRD gives a
+// default to is never undefined. `--check` compares instead of writing.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { compile } from 'json-schema-to-typescript';
+import { batchPredictionCrdFile } from '../core/src/batchprediction/batch-prediction.ts';
 import { readResourceKind, riskModelCrdFile } from '../core/src/riskmodel/resource-kind.ts';
 import type { StructuralSchema } from '../core/src/riskmodel/structural-schema.ts';
 
 const root = join(import.meta.dirname, '..');
-const target = join(root, 'core/src/riskmodel/zz_generated.riskmodel.ts');
 
 type JsonSchema = Parameters<typeof compile>[0];
 
-/** The exported name of each object in the schema that deserves one, by its path. */
-const typeNames: Record<string, string> = {
+interface Source {
+  crdFile: string;
+  /** The TypeScript file to make. */
+  target: string;
+  /** The exported name of each object in the schema that deserves one, by its path. */
+  typeNames: Record<string, string>;
+}
+
+const riskModelTypes: Record<string, string> = {
   '.metadata': 'ObjectMeta',
   '.spec': 'RiskModelSpec',
   '.spec.artifact': 'Artifact',
@@ -39,11 +46,44 @@ const typeNames: Record<string, string> = {
   '.status.lastBatch.rows': 'BatchRows',
 };
 
+const batchPredictionTypes: Record<string, string> = {
+  '.metadata': 'ObjectMeta',
+  '.spec': 'BatchPredictionSpec',
+  '.spec.input': 'BatchInput',
+  '.spec.input.format': 'BatchInputFormat',
+  '.status': 'BatchPredictionStatus',
+  '.status.conditions[]': 'Condition',
+  '.status.state': 'BatchState',
+  '.status.rows': 'BatchRows',
+  '.status.output': 'BatchTables',
+  '.status.metrics[]': 'MetricsRow',
+  '.status.error': 'BatchError',
+};
+
+const sources: Source[] = [
+  {
+    crdFile: riskModelCrdFile,
+    target: join(root, 'core/src/riskmodel/zz_generated.riskmodel.ts'),
+    typeNames: riskModelTypes,
+  },
+  {
+    crdFile: batchPredictionCrdFile,
+    target: join(root, 'core/src/batchprediction/zz_generated.batchprediction.ts'),
+    typeNames: batchPredictionTypes,
+  },
+];
+
+interface Naming {
+  typeNames: Record<string, string>;
+  /** Filled with the schemas of the types that have a name. */
+  definitions: Record<string, JsonSchema>;
+}
+
 /**
  * Turns the CRD's schema into a JSON schema whose types are those after defaulting: objects are closed, fields with a
  * default are required, what has a name goes to `definitions` and is referred to by that name.
  */
-function afterDefaulting(schema: StructuralSchema, path: string, definitions: Record<string, JsonSchema>): JsonSchema {
+function afterDefaulting(schema: StructuralSchema, path: string, naming: Naming): JsonSchema {
   if (schema['x-kubernetes-int-or-string']) return { tsType: 'number | string' };
   if (schema['x-kubernetes-preserve-unknown-fields']) return { tsType: 'Record<string, unknown>' };
   const converted: JsonSchema = {};
@@ -51,33 +91,33 @@ function afterDefaulting(schema: StructuralSchema, path: string, definitions: Re
   if (schema.description !== undefined) converted.description = schema.description;
   if (schema.enum !== undefined) converted.enum = [...schema.enum] as JsonSchema['enum'] & unknown[];
   if (schema.const !== undefined) converted.const = schema.const as string;
-  if (schema.items) converted.items = afterDefaulting(schema.items, `${path}[]`, definitions);
+  if (schema.items) converted.items = afterDefaulting(schema.items, `${path}[]`, naming);
   if (schema.type === 'object') {
     converted.additionalProperties = schema.additionalProperties
-      ? afterDefaulting(schema.additionalProperties, `${path}{}`, definitions)
+      ? afterDefaulting(schema.additionalProperties, `${path}{}`, naming)
       : false;
   }
   if (schema.properties) {
     const properties = Object.entries(schema.properties);
     converted.properties = Object.fromEntries(
-      properties.map(([name, property]) => [name, afterDefaulting(property, `${path}.${name}`, definitions)]),
+      properties.map(([name, property]) => [name, afterDefaulting(property, `${path}.${name}`, naming)]),
     );
     const defaulted = properties.filter(([, property]) => property.default !== undefined).map(([name]) => name);
     converted.required = [...new Set([...(schema.required ?? []), ...defaulted])];
   }
-  const name = typeNames[path];
+  const name = naming.typeNames[path];
   if (name === undefined) return converted;
-  definitions[name] = converted;
+  naming.definitions[name] = converted;
   return { tsType: name, ...(schema.description !== undefined && { description: schema.description }) };
 }
 
-async function generate(): Promise<string> {
-  const { kind, schema } = readResourceKind(riskModelCrdFile);
+async function generate({ crdFile, typeNames }: Source): Promise<string> {
+  const { kind, schema } = readResourceKind(crdFile);
   const definitions: Record<string, JsonSchema> = {};
-  const converted = afterDefaulting(schema, '', definitions);
+  const converted = afterDefaulting(schema, '', { typeNames, definitions });
   const types = await compile({ ...converted, definitions }, kind, {
     bannerComment: [
-      '// Code generated by scripts/generate-types.ts from crds/riskmodels.yaml. DO NOT EDIT: run `npm run generate`.',
+      `// Code generated by scripts/generate-types.ts from ${relative(root, crdFile)}. DO NOT EDIT: run \`npm run generate\`.`,
       '// The types are those of a manifest after defaulting.',
     ].join('\n'),
     ignoreMinAndMaxItems: true,
@@ -86,18 +126,17 @@ async function generate(): Promise<string> {
   return types.replaceAll(/ \*\n \* This interface was referenced by .*\n \* via the `definition` .*\n/g, '');
 }
 
-const generated = await generate();
-if (process.argv.includes('--check')) {
-  let committed = '';
-  try {
-    committed = readFileSync(target, 'utf8');
-  } catch {
-    // A file that is missing differs too.
+function readIfThere(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+}
+
+for (const source of sources) {
+  const generated = await generate(source);
+  if (!process.argv.includes('--check')) {
+    writeFileSync(source.target, generated);
+  } else if (readIfThere(source.target) !== generated) {
+    const [target, crd] = [source.target, source.crdFile].map((file) => relative(root, file));
+    console.error(`${target} is not what ${crd} makes: run npm run generate`);
+    process.exitCode = 1;
   }
-  if (committed !== generated) {
-    console.error(`${relative(root, target)} is not what crds/riskmodels.yaml makes: run npm run generate`);
-    process.exit(1);
-  }
-} else {
-  writeFileSync(target, generated);
 }
