@@ -4,7 +4,7 @@ export interface WorkloadSettings {
   image: string;
   imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
   redis: RedisReference;
-  /** Separates installations that share a Redis. */
+  /** Separates installations that share a Redis; see `redisPrefix`. */
   redisPrefix: string;
   storage: Storage;
   /** Seconds that an ending pod goes on answering, longer than the cluster takes to send requests elsewhere. */
@@ -20,4 +20,9 @@ export type RedisReference = { url: string } | { secretName: string; secretKey: 
 /** Where buckets and warehouse are: a volume that every pod mounts (its claim is in the model's namespace). */
 export interface Storage {
   claimName: string;
+}
+
+/** What a namespace's keys in Redis begin with: models of the same name in two namespaces have nothing in common. */
+export function redisPrefix(settings: WorkloadSettings, namespace: string): string {
+  return `${settings.redisPrefix}:${namespace}`;
 }

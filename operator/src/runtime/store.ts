@@ -19,6 +19,12 @@ export interface ReadonlyStore {
   /** The objects with this label. */
   byLabel(name: string, value: string): KubeObject[];
   readonly size: number;
+  /**
+   * Tells the handler of every object there is, as added, and then of every change. A handler must be quick and must
+   * not throw: it is meant to put keys into a queue.
+   * @returns a function that ends it.
+   */
+  subscribe(handler: StoreHandler): () => void;
 }
 
 /** The cache of one type's objects: what the API server was last heard to hold. */
@@ -56,11 +62,6 @@ export class Store implements ReadonlyStore {
     return this.#objectsOf(index.keys(value));
   }
 
-  /**
-   * Tells the handler of every object there is, as added, and then of every change. A handler must be quick and must
-   * not throw: it is meant to put keys into a queue.
-   * @returns a function that ends it.
-   */
   subscribe(handler: StoreHandler): () => void {
     this.#handlers.add(handler);
     for (const object of this.#objects.values()) handler({ type: 'added', object });

@@ -3,7 +3,7 @@ import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel
 import { controllerReference, type KubeObject } from '../../kube/object.ts';
 import { modelLabels } from '../labels.ts';
 import { revisionObjectName, workerName } from '../names.ts';
-import type { WorkloadSettings } from '../settings.ts';
+import { redisPrefix, type WorkloadSettings } from '../settings.ts';
 
 /** Of the CPU that a pod asks for; above it there are more pods. */
 const targetUtilization = 70;
@@ -69,7 +69,7 @@ export function makeWorkerScaledObject(model: RiskModel, settings: WorkloadSetti
               ? { address: new URL(settings.redis.url).host }
               : { addressFromEnv: 'REDIS_URL' }),
             // BullMQ's list of the jobs that wait.
-            listName: `${settings.redisPrefix}:${queueName(model.metadata.name)}:wait`,
+            listName: `${redisPrefix(settings, model.metadata.namespace ?? 'default')}:${queueName(model.metadata.name)}:wait`,
             listLength: String(jobsPerWorker),
           },
         },

@@ -1,7 +1,7 @@
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import type { Component } from '../labels.ts';
 import { serviceAccountName } from '../names.ts';
-import type { RedisReference, WorkloadSettings } from '../settings.ts';
+import { redisPrefix, type RedisReference, type WorkloadSettings } from '../settings.ts';
 
 type Resources = RiskModel['spec']['online']['resources'];
 
@@ -79,11 +79,11 @@ export function makePodTemplate(options: PodOptions, settings: WorkloadSettings)
   };
 }
 
-function makeEnv({ env }: PodOptions, settings: WorkloadSettings): Record<string, unknown>[] {
+function makeEnv({ env, model }: PodOptions, settings: WorkloadSettings): Record<string, unknown>[] {
   const plain = {
     RISKMODEL_MANIFESTS: manifestFolder,
     RISKMODEL_DATA: dataFolder,
-    RISKMODEL_REDIS_PREFIX: settings.redisPrefix,
+    RISKMODEL_REDIS_PREFIX: redisPrefix(settings, model.metadata.namespace ?? 'default'),
     ...env,
   };
   return [redisEnv(settings.redis), ...Object.entries(plain).map(([name, value]) => ({ name, value }))];

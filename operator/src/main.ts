@@ -1,0 +1,27 @@
+import { messageOf } from '@riskmodel/core/errors.ts';
+import { connectRedis } from '@riskmodel/core/redis/connect.ts';
+import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
+import { KubeClient } from './kube/client.ts';
+import { loadConnection } from './kube/load-connection.ts';
+import { makeOperator } from './operator.ts';
+import { readSettings } from './settings.ts';
+
+try {
+  const settings = readSettings(process.env);
+  const logger = makeLogger('operator', settings.logLevel);
+  const stopping = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopping.abort());
+
+  const client = new KubeClient({ connection: await loadConnection(process.env), userAgent: 'riskmodel-operator' });
+  const redis = connectRedis(settings.redisUrl, 'request', (err) => logger.warn({ err }, 'Redis does not answer'));
+  try {
+    await makeOperator(settings, { client, redis, logger, now: () => new Date() }).run(stopping.signal);
+    logger.info('stopped');
+  } finally {
+    redis.disconnect();
+  }
+} catch (error) {
+  // Among others when another replica leads: it is Kubernetes that starts this one again, as a follower.
+  process.stderr.write(`riskmodel operator: ${messageOf(error)}\n`);
+  process.exitCode = 1;
+}

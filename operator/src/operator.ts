@@ -1,0 +1,75 @@
+import type { Redis } from 'ioredis';
+import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
+import type { KubeClient } from './kube/client.ts';
+import { keyOf, type KubeObject } from './kube/object.ts';
+import { labels, managedBy } from './riskmodel/labels.ts';
+import { RedisModelQueues } from './riskmodel/model-queues.ts';
+import { RiskModelReconciler } from './riskmodel/reconciler.ts';
+import { optionalTypes, ownedTypes, pods, riskModels } from './riskmodel/resource-types.ts';
+import { Manager, type ManagerOptions } from './runtime/manager.ts';
+import { anyOf, deletionChanged, generationChanged } from './runtime/predicates.ts';
+import type { OperatorSettings } from './settings.ts';
+
+export interface OperatorDeps {
+  client: KubeClient;
+  redis: Redis;
+  logger: Logger;
+  now: () => Date;
+  /** What tests change of the manager's times. */
+  manager?: Partial<ManagerOptions>;
+}
+
+const lease = 'riskmodel-operator';
+/** Reconciles of different models at a time. */
+const concurrency = 8;
+
+/** The operator, ready to run: caches, and a controller that reconciles RiskModels while this replica leads. */
+export function makeOperator(
+  settings: OperatorSettings,
+  { client, redis, logger, now, manager: times }: OperatorDeps,
+): Manager {
+  const manager = new Manager({
+    client,
+    logger,
+    namespace: settings.namespace,
+    leaderElection: { lease: { namespace: settings.ownNamespace, name: lease }, identity: settings.identity },
+    health: { port: settings.port },
+    ...times,
+  });
+  // Only what belongs to models is cached: a cluster has far more of these than are ours.
+  const labelSelector = `${labels.managedBy}=${managedBy}`;
+  for (const type of ownedTypes) manager.watch(type, { labelSelector });
+  for (const type of optionalTypes) manager.watch(type, { labelSelector, optional: true });
+  manager.watch(pods, { labelSelector: `${labels.name}=riskmodel,${labels.model}` });
+
+  const reconciler = new RiskModelReconciler({
+    client,
+    storeOf: (type) => manager.store(type),
+    hasType: (type) => manager.isServed(type),
+    queues: new RedisModelQueues(redis, settings.workloads, now),
+    settings: settings.workloads,
+    logger,
+    now,
+  });
+  const controller = manager.addController({
+    name: 'riskmodel',
+    for: riskModels,
+    // What changes in a model's status was written here.
+    predicate: anyOf(generationChanged, deletionChanged),
+    owns: [...ownedTypes, ...optionalTypes],
+    watches: [{ type: pods, map: modelOfPod }],
+    concurrency,
+    reconcile: async (key) => reconciler.reconcile(key),
+  });
+  for (const { type } of controller.watches) {
+    manager.store(type).subscribe((event) => {
+      if (event.type === 'deleted') reconciler.forget(event.object);
+    });
+  }
+  return manager;
+}
+
+function modelOfPod({ metadata }: KubeObject): string[] {
+  const model = metadata.labels?.[labels.model];
+  return model === undefined ? [] : [keyOf({ namespace: metadata.namespace ?? '', name: model })];
+}

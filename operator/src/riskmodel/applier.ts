@@ -1,0 +1,117 @@
+import { controllerOf, keyOf, type KubeObject } from '../kube/object.ts';
+import type { ApplyOptions, DeleteOptions } from '../kube/client.ts';
+import { kindKey, type ResourceType } from '../kube/resource-type.ts';
+import { covers } from './covers.ts';
+import { typeOf } from './resource-types.ts';
+
+/** Who the fields that we say belong to. */
+export const fieldManager = 'riskmodel-operator';
+/** Who says how many pods a revision has while no autoscaler does, and when it was retired. */
+export const rolloutManager = 'riskmodel-operator-rollout';
+
+/** The writes that a reconcile makes. */
+export interface Writer {
+  apply(object: KubeObject, options: ApplyOptions): Promise<KubeObject>;
+  delete(type: ResourceType, ref: { namespace?: string; name: string }, options?: DeleteOptions): Promise<boolean>;
+}
+
+/** The cached object of a type, by `NAMESPACE/NAME`. */
+export type Lookup = (type: ResourceType, key: string) => KubeObject | undefined;
+
+/** An object of the right name that belongs to somebody else. */
+export class NotOwnedError extends Error {
+  readonly object: string;
+
+  constructor(object: KubeObject) {
+    super(`${object.kind} ${object.metadata.name} belongs to somebody else`);
+    this.name = 'NotOwnedError';
+    this.object = `${object.kind} ${object.metadata.name}`;
+  }
+}
+
+/**
+ * Writes desired objects, and only when the cluster has something else. Until the cache has heard of a write, what was
+ * written counts, so that a reconcile right after another one writes nothing again.
+ */
+export class Applier {
+  readonly #writer: Writer;
+  readonly #lookup: Lookup;
+  readonly #written = new Map<string, KubeObject>();
+
+  constructor(writer: Writer, lookup: Lookup) {
+    this.#writer = writer;
+    this.#lookup = lookup;
+  }
+
+  /** The newest state known of an object. */
+  live(type: ResourceType, key: string): KubeObject | undefined {
+    const cached = this.#lookup(type, key);
+    const id = `${kindKey(type)} ${key}`;
+    const written = this.#written.get(id);
+    if (written === undefined) return cached;
+    if (cached !== undefined && !isNewer(written, cached)) {
+      this.#written.delete(id);
+      return cached;
+    }
+    return written;
+  }
+
+  /** To be told of every object that the cache drops: what was written to it counts no longer. */
+  forget(object: KubeObject): void {
+    const id = `${kindKey(object)} ${keyOf(object.metadata)}`;
+    if (this.#written.get(id)?.metadata.uid === object.metadata.uid) this.#written.delete(id);
+  }
+
+  /**
+   * Makes the cluster have the object.
+   * @throws NotOwnedError when there is one of this name that the same owner does not control
+   */
+  async apply(desired: KubeObject): Promise<void> {
+    const type = typeOf(desired);
+    const live = this.live(type, keyOf(desired.metadata));
+    if (live !== undefined && controllerOf(live)?.uid !== controllerOf(desired)?.uid) throw new NotOwnedError(live);
+    if (live !== undefined && live.metadata.deletionTimestamp === undefined && covers(live, desired)) return;
+    this.#remember(type, await this.#writer.apply(desired, { fieldManager, force: true }));
+  }
+
+  /** Says how many pods a revision's Deployment has, and since when it is retired. Nothing else of it is touched. */
+  async applyRollout(deployment: KubeObject, replicas: number, retiredAt: Record<string, string>): Promise<void> {
+    const { apiVersion, kind, metadata } = deployment;
+    const { name, namespace = '' } = metadata;
+    const partial: KubeObject = {
+      apiVersion,
+      kind,
+      metadata: { name, namespace, annotations: retiredAt },
+      spec: { replicas },
+    };
+    this.#remember(
+      typeOf(deployment),
+      await this.#writer.apply(partial, { fieldManager: rolloutManager, force: true }),
+    );
+  }
+
+  /** Deletes an object that the owner controls; one that is somebody else's, or not there, is left alone. */
+  async delete(
+    type: ResourceType,
+    ref: { namespace: string; name: string },
+    ownerUid: string | undefined,
+  ): Promise<void> {
+    const live = this.live(type, keyOf(ref));
+    if (live === undefined || controllerOf(live)?.uid !== ownerUid) return;
+    if (live.metadata.deletionTimestamp !== undefined) return;
+    await this.#writer.delete(type, ref, {
+      propagationPolicy: 'Background',
+      preconditions: { uid: live.metadata.uid },
+    });
+    this.#written.delete(`${kindKey(type)} ${keyOf(ref)}`);
+  }
+
+  #remember(type: ResourceType, object: KubeObject): void {
+    this.#written.set(`${kindKey(type)} ${keyOf(object.metadata)}`, object);
+  }
+}
+
+/** Resource versions are numbers that grow, also across objects (KEP-5504). */
+function isNewer(a: KubeObject, b: KubeObject): boolean {
+  return BigInt(a.metadata.resourceVersion ?? 0) > BigInt(b.metadata.resourceVersion ?? 0);
+}

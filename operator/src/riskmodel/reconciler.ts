@@ -1,0 +1,261 @@
+import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
+import { checkSemantics } from '@riskmodel/core/riskmodel/semantic-checks.ts';
+import type { RiskModel, RiskModelStatus } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
+import type { ApplyOptions, PatchOptions } from '../kube/client.ts';
+import type { KubeObject, ObjectRef } from '../kube/object.ts';
+import type { ResourceType } from '../kube/resource-type.ts';
+import type { Requeue } from '../runtime/controller.ts';
+import { Applier, fieldManager, NotOwnedError, type Writer } from './applier.ts';
+import { gather, podsOf, type Observed, type StoreOf } from './gather.ts';
+import { annotations } from './labels.ts';
+import { revisionObjectName, workerName } from './names.ts';
+import { findPodFailure } from './pod-failure.ts';
+import { autoscalers, configMaps, deployments, riskModels, scaledObjects, services } from './resource-types.ts';
+import {
+  makeDisruptionBudget,
+  makeNetworkPolicy,
+  makeRevisionConfigMap,
+  makeRevisionService,
+  makeServiceAccount,
+  makeStableService,
+  makeWorkerConfigMap,
+} from './resources/make-access.ts';
+import { makeServerAutoscaler, makeWorkerAutoscaler, makeWorkerScaledObject } from './resources/make-autoscaling.ts';
+import { desiredRevision, makeServerDeployment } from './resources/make-server-deployment.ts';
+import { makeWorkerDeployment } from './resources/make-worker-deployment.ts';
+import { planRollout, revisionState, type Rollout } from './rollout.ts';
+import type { WorkloadSettings } from './settings.ts';
+import { isSameStatus, makeStatus } from './status.ts';
+
+export const finalizer = 'riskmodel.io/queues';
+
+/** The writes that a reconciler makes. */
+export interface ReconcilerClient extends Writer {
+  applyStatus(object: KubeObject, options: ApplyOptions): Promise<KubeObject>;
+  patch(type: ResourceType, ref: ObjectRef, patch: unknown, options: PatchOptions): Promise<KubeObject>;
+}
+
+/** What of a model lies outside of the cluster. */
+export interface ModelQueues {
+  /** Takes the model's schedules and waiting batches out of Redis. */
+  remove(model: string, namespace: string): Promise<void>;
+}
+
+export interface ReconcilerDeps {
+  client: ReconcilerClient;
+  storeOf: StoreOf;
+  /** Whether the cluster has a kind at the moment. */
+  hasType: (type: ResourceType) => boolean;
+  queues: ModelQueues;
+  settings: WorkloadSettings;
+  logger: Logger;
+  now: () => Date;
+}
+
+/** Makes the cluster what a RiskModel says, from what there is. */
+export class RiskModelReconciler {
+  readonly #deps: ReconcilerDeps;
+  readonly #applier: Applier;
+
+  constructor(deps: ReconcilerDeps) {
+    this.#deps = deps;
+    this.#applier = new Applier(deps.client, (type, key) => deps.storeOf(type).get(key));
+  }
+
+  /** To be told of every object that a cache drops. */
+  forget(object: KubeObject): void {
+    this.#applier.forget(object);
+  }
+
+  async reconcile(key: string): Promise<Requeue | undefined> {
+    const object = this.#deps.storeOf(riskModels).get(key);
+    if (object === undefined) return undefined;
+    const model = object as unknown as RiskModel;
+    if (object.metadata.deletionTimestamp !== undefined) return this.#finalize(model);
+    if (await this.#addFinalizer(model)) return undefined;
+    // What the schema can't say; until it is put right, what serves goes on serving.
+    const [problem] = checkSemantics(model);
+    if (problem !== undefined) return this.#reportInvalid(model, `${problem.path}: ${problem.message}`);
+
+    const observed = gather(model, this.#deps.storeOf, this.#applier);
+    const rollout = this.#plan(model, observed);
+    const notOwned = await this.#apply(model, observed, rollout);
+    await this.#writeStatus(model, rollout, notOwned);
+    return rollout.requeueAfter === undefined ? undefined : { requeueAfterMs: rollout.requeueAfter };
+  }
+
+  #plan(model: RiskModel, { revisions, selected }: Observed): Rollout {
+    const { settings, now } = this.#deps;
+    return planRollout({
+      model,
+      desired: desiredRevision(model, settings),
+      selected,
+      revisions,
+      now: now(),
+      drainMs: 2_000 * settings.drainSeconds,
+    });
+  }
+
+  /** Applies everything, in the order in which it is needed. Returns what is in the way. */
+  async #apply(model: RiskModel, observed: Observed, rollout: Rollout): Promise<string[]> {
+    try {
+      await this.#applyRevision(model, rollout);
+      await this.#scale(model, observed, rollout);
+      await this.#moveTraffic(model, observed, rollout);
+      await this.#applyWorkers(model);
+      await this.#prune(model, observed, rollout);
+      return [];
+    } catch (error) {
+      if (error instanceof NotOwnedError) return [error.object];
+      throw error;
+    }
+  }
+
+  async #applyRevision(model: RiskModel, { desired }: Rollout): Promise<void> {
+    const { settings } = this.#deps;
+    await this.#applier.apply(makeServiceAccount(model, settings));
+    await this.#applier.apply(makeNetworkPolicy(model, 'server'));
+    await this.#applier.apply(makeRevisionConfigMap(model, desired));
+    await this.#applier.apply(makeServerDeployment(model, desired, settings));
+    await this.#applier.apply(makeRevisionService(model, desired));
+    await this.#applier.apply(makeDisruptionBudget(model));
+  }
+
+  async #scale(model: RiskModel, observed: Observed, { scale, revive }: Rollout): Promise<void> {
+    for (const [revision, replicas] of scale) {
+      const deployment = observed.deployments.get(revision) ?? this.#deployment(model, revision);
+      if (deployment === undefined) continue;
+      const retiredAt = revive.includes(revision)
+        ? undefined
+        : deployment.metadata.annotations?.[annotations.retiredAt];
+      await this.#applier.applyRollout(deployment, replicas, retirement(retiredAt));
+    }
+  }
+
+  async #moveTraffic(model: RiskModel, observed: Observed, { stable, retire, revive, scale }: Rollout): Promise<void> {
+    if (stable === undefined) return;
+    await this.#applier.apply(makeStableService(model, stable));
+    if (model.spec.online.replicas.min > 0) await this.#applier.apply(makeServerAutoscaler(model, stable));
+    else await this.#delete(model, autoscalers, model.metadata.name);
+    for (const revision of retire) {
+      const deployment = observed.deployments.get(revision);
+      if (deployment === undefined) continue;
+      const { replicas } = revisionState(deployment);
+      await this.#applier.applyRollout(deployment, replicas, retirement(this.#deps.now().toISOString()));
+    }
+    const revived = revive.includes(stable) && !scale.has(stable) ? observed.deployments.get(stable) : undefined;
+    if (revived !== undefined) await this.#applier.applyRollout(revived, revisionState(revived).replicas, {});
+  }
+
+  async #applyWorkers(model: RiskModel): Promise<void> {
+    const { settings, hasType } = this.#deps;
+    const worker = workerName(model.metadata.name);
+    await this.#applier.apply(makeWorkerConfigMap(model));
+    await this.#applier.apply(makeNetworkPolicy(model, 'queue-worker'));
+    await this.#applier.apply(makeWorkerDeployment(model, settings));
+    if (hasType(scaledObjects)) {
+      await this.#delete(model, autoscalers, worker);
+      await this.#applier.apply(makeWorkerScaledObject(model, settings));
+    } else {
+      await this.#applier.apply(makeWorkerAutoscaler(model));
+    }
+  }
+
+  /** Removes revisions that are kept no longer, and what is left of others. */
+  async #prune(model: RiskModel, observed: Observed, { prune, desired }: Rollout): Promise<void> {
+    const left = [...observed.names].filter((revision) => revision !== desired && !observed.deployments.has(revision));
+    for (const revision of new Set([...prune, ...left])) {
+      const name = revisionObjectName(model.metadata.name, revision);
+      await this.#delete(model, services, name);
+      await this.#delete(model, deployments, name);
+      await this.#delete(model, configMaps, name);
+    }
+  }
+
+  #deployment(model: RiskModel, revision: string): KubeObject | undefined {
+    const { name, namespace = '' } = model.metadata;
+    return this.#applier.live(deployments, `${namespace}/${revisionObjectName(name, revision)}`);
+  }
+
+  async #delete(model: RiskModel, type: ResourceType, name: string): Promise<void> {
+    const { namespace = '', uid } = model.metadata;
+    await this.#applier.delete(type, { namespace, name }, uid);
+  }
+
+  async #writeStatus(model: RiskModel, rollout: Rollout, notOwned: string[]): Promise<void> {
+    const { storeOf, now } = this.#deps;
+    // As it is now, with what was just applied.
+    const { revisions } = gather(model, storeOf, this.#applier);
+    const failure =
+      rollout.stable === rollout.desired ? undefined : findPodFailure(podsOf(model, rollout.desired, storeOf));
+    await this.#applyStatus(model, makeStatus({ model, rollout, revisions, failure, notOwned, now: now() }));
+  }
+
+  async #applyStatus(model: RiskModel, status: RiskModelStatus): Promise<void> {
+    if (isSameStatus(model.status, status)) return;
+    const { apiVersion, kind, metadata } = model;
+    const { name, namespace = '' } = metadata;
+    await this.#deps.client.applyStatus(
+      { apiVersion, kind, metadata: { name, namespace }, status },
+      { fieldManager, force: true },
+    );
+  }
+
+  async #reportInvalid(model: RiskModel, message: string): Promise<undefined> {
+    const { now } = this.#deps;
+    const time = now()
+      .toISOString()
+      .replace(/\.\d+Z$/, 'Z');
+    const { generation = 0 } = model.metadata;
+    const before = model.status?.conditions ?? [];
+    const progressing = before.find(({ type }) => type === 'Progressing');
+    const lastTransitionTime = progressing?.status === 'False' ? progressing.lastTransitionTime : time;
+    const condition = {
+      type: 'Progressing',
+      status: 'False' as const,
+      reason: 'InvalidManifest',
+      message,
+      observedGeneration: generation,
+      lastTransitionTime,
+    };
+    await this.#applyStatus(model, {
+      ...model.status,
+      observedGeneration: generation,
+      conditions: [...before.filter(({ type }) => type !== 'Progressing'), condition],
+    });
+    return undefined;
+  }
+
+  async #addFinalizer(model: RiskModel): Promise<boolean> {
+    const { finalizers = [] } = model.metadata;
+    if (finalizers.includes(finalizer)) return false;
+    await this.#patchFinalizers(model, [...finalizers, finalizer]);
+    return true;
+  }
+
+  async #finalize(model: RiskModel): Promise<undefined> {
+    const { finalizers = [], name, namespace = '' } = model.metadata;
+    if (!finalizers.includes(finalizer)) return undefined;
+    await this.#deps.queues.remove(name, namespace);
+    await this.#patchFinalizers(
+      model,
+      finalizers.filter((other) => other !== finalizer),
+    );
+    this.#deps.logger.info({ model: name, namespace }, 'model removed');
+    return undefined;
+  }
+
+  async #patchFinalizers(model: RiskModel, finalizers: string[]): Promise<void> {
+    const { name, namespace = '', resourceVersion } = model.metadata as KubeObject['metadata'];
+    await this.#deps.client.patch(
+      riskModels,
+      { namespace, name },
+      { metadata: { finalizers, resourceVersion } },
+      { type: 'merge', fieldManager },
+    );
+  }
+}
+
+function retirement(retiredAt: string | undefined): Record<string, string> {
+  return retiredAt === undefined ? {} : { [annotations.retiredAt]: retiredAt };
+}
