@@ -110,9 +110,10 @@ export class Controller {
 
   #take(event: StoreEvent, { map, predicate }: Watch): void {
     if (predicate !== undefined && !predicate(event)) return;
-    // An object that changed hands concerns the one it was taken from too.
-    if (event.type === 'updated') for (const key of map(event.old)) this.#queue.add(key);
-    for (const key of map(event.object)) this.#queue.add(key);
+    // An object that changed hands concerns the one it was taken from too. Each key once: the first adding may have
+    // handed it out already, and the second would have it done twice.
+    const before = event.type === 'updated' ? map(event.old) : [];
+    for (const key of new Set([...before, ...map(event.object)])) this.#queue.add(key);
   }
 
   async #work(abandon: AbortSignal): Promise<void> {

@@ -190,6 +190,6 @@ export class Reflector {
       { type: this.#name, err: error, failures: this.#failures, waitMs: Math.round(waitMs) },
       'the cache is not being updated; trying again',
     );
-    await sleep(clock, waitMs, signal);
+    if (waitMs > 0) await sleep(clock, waitMs, signal);
   }
 }
