@@ -1,4 +1,4 @@
-import { controllerOf, keyOf, type KubeObject } from '../kube/object.ts';
+import { controllerOf, keyOf, type KubeObject, type ObjectRef } from '../kube/object.ts';
 import type { ApplyOptions, DeleteOptions } from '../kube/client.ts';
 import { kindKey, type ResourceType } from '../kube/resource-type.ts';
 import { covers } from './covers.ts';
@@ -9,10 +9,11 @@ export const fieldManager = 'riskmodel-operator';
 /** Who says how many pods a revision has while no autoscaler does, and when it was retired. */
 export const rolloutManager = 'riskmodel-operator-rollout';
 
-/** The writes that a reconcile makes. */
+/** The requests that a reconcile makes. */
 export interface Writer {
+  get(type: ResourceType, ref: ObjectRef): Promise<KubeObject | undefined>;
   apply(object: KubeObject, options: ApplyOptions): Promise<KubeObject>;
-  delete(type: ResourceType, ref: { namespace?: string; name: string }, options?: DeleteOptions): Promise<boolean>;
+  delete(type: ResourceType, ref: ObjectRef, options?: DeleteOptions): Promise<boolean>;
 }
 
 /** The cached object of a type, by `NAMESPACE/NAME`. */
@@ -68,7 +69,8 @@ export class Applier {
    */
   async apply(desired: KubeObject): Promise<void> {
     const type = typeOf(desired);
-    const live = this.live(type, keyOf(desired.metadata));
+    // The caches hold only what carries our labels; what is in the way may not.
+    const live = this.live(type, keyOf(desired.metadata)) ?? (await this.#writer.get(type, desired.metadata));
     if (live !== undefined && controllerOf(live)?.uid !== controllerOf(desired)?.uid) throw new NotOwnedError(live);
     if (live !== undefined && live.metadata.deletionTimestamp === undefined && covers(live, desired)) return;
     this.#remember(type, await this.#writer.apply(desired, { fieldManager, force: true }));

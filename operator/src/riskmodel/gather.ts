@@ -13,7 +13,7 @@ export interface Observed {
   revisions: RevisionState[];
   /** Deployments of revisions, by revision. */
   deployments: Map<string, KubeObject>;
-  /** The revision that the stable Service selects. */
+  /** The revision that traffic goes to: the stable Service says so, and the status should somebody have deleted it. */
   selected: string | undefined;
   /** Revisions of which anything is left. */
   names: Set<string>;
@@ -43,7 +43,9 @@ export function gather(model: RiskModel, storeOf: StoreOf, applier: Applier): Ob
   return {
     revisions: [...byRevision.values()].map(revisionState),
     deployments: byRevision,
-    selected: selectedRevision(applier.live(services, keyOf({ namespace, name: stableServiceName(name) }))),
+    selected:
+      selectedRevision(applier.live(services, keyOf({ namespace, name: stableServiceName(name) }))) ??
+      model.status?.revision,
     names,
   };
 }

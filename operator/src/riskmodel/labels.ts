@@ -11,8 +11,6 @@ export const labels = {
 export const annotations = {
   /** On a revision's Deployment: when it stopped being the one that traffic goes to (RFC 3339). */
   retiredAt: 'riskmodel.io/retired-at',
-  /** On a revision's Deployment and ConfigMap: the generation of the RiskModel that first asked for it. */
-  generation: 'riskmodel.io/generation',
 } as const;
 
 export const managedBy = 'riskmodel-operator';

@@ -62,7 +62,7 @@ const cases: Case[] = [
     desired: 'b',
     selected: 'a',
     revisions: [state('a'), state('b')],
-    want: { stable: 'b', scale: new Map(), retire: ['a'] },
+    want: { stable: 'b', scale: new Map(), retire: ['a'], prune: [] },
   },
   {
     name: 'a retired revision keeps its pods until it has drained, and is looked at again then',

@@ -36,7 +36,7 @@ export interface Rollout {
 export interface RolloutInput {
   model: RiskModel;
   desired: string;
-  /** The revision that the stable Service selects. */
+  /** The revision that traffic goes to. */
   selected: string | undefined;
   revisions: readonly RevisionState[];
   now: Date;
@@ -63,7 +63,11 @@ export function planRollout({ model, desired, selected, revisions, now, drainMs 
   // Nobody else scales to none, or back from it.
   if (desired === current?.revision && (wanted === 0) !== (candidate?.replicas === 0)) scale.set(desired, wanted);
 
-  const { keep, prune } = splitHistory(revisions, [desired, stable], model.spec.revisionHistoryLimit);
+  const { keep, prune } = splitHistory(
+    revisions,
+    [desired, stable, current?.revision],
+    model.spec.revisionHistoryLimit,
+  );
   let requeueAfter: number | undefined;
   for (const { revision, replicas, retiredAt } of keep) {
     if (replicas === 0 || retiredAt === undefined) continue;

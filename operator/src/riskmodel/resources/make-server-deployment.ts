@@ -1,6 +1,6 @@
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { controllerReference, type KubeObject } from '../../kube/object.ts';
-import { annotations, labels, modelLabels, podSelector } from '../labels.ts';
+import { labels, modelLabels, podSelector } from '../labels.ts';
 import { revisionObjectName } from '../names.ts';
 import { revisionManifest, revisionName } from '../revision.ts';
 import type { WorkloadSettings } from '../settings.ts';
@@ -32,7 +32,6 @@ export function makeServerDeployment(model: RiskModel, revision: string, setting
       name: revisionObjectName(name, revision),
       namespace,
       labels: { ...modelLabels(name), [labels.component]: 'server', [labels.revision]: revision },
-      annotations: { [annotations.generation]: String(model.metadata.generation ?? 0) },
       ownerReferences: [controllerReference(model as unknown as KubeObject)],
     },
     spec: {
