@@ -59,9 +59,9 @@ describe('the columns of a batch', () => {
     ['DECIMAL(18,3)', 'FLOAT64'],
     ['BOOLEAN', 'BOOL'],
     ['DATE', 'DATE'],
-    ['TIMESTAMP', 'TIMESTAMP'],
+    ['TIMESTAMP', 'DATETIME'],
     ['TIMESTAMP WITH TIME ZONE', 'TIMESTAMP'],
-    ['TIMESTAMP_NS', 'TIMESTAMP'],
+    ['TIMESTAMP_NS', 'DATETIME'],
     ['TIME', 'STRING'],
     ['VARCHAR', 'STRING'],
     ['BLOB', 'STRING'],
@@ -147,3 +147,15 @@ test('a fingerprint is short, the same for the same and another for anything els
   ];
   expect(new Set([print, ...others]).size).toBe(4);
 });
+
+test.each(['age', 'sex', 'Customer', 'OUTCOME'])(
+  'a column "%s" that differs in case only is refused, not passed through',
+  (name) => {
+    expect(() => matchColumns(manifest, [...needed, { name }])).toThrow(
+      expect.objectContaining({
+        code: 'MisspelledColumn',
+        message: expect.stringContaining('names are case-sensitive'),
+      }),
+    );
+  },
+);

@@ -49,6 +49,7 @@ export function matchColumns(manifest: RiskModel, source: readonly SourceColumn[
       );
     }
     const sourceType = type === undefined ? {} : { sourceType: type };
+    checkSpelling(name, [...byName.keys(), identifier, target]);
     const feature = byName.get(name);
     if (feature !== undefined) {
       checkReadable(name, type);
@@ -73,6 +74,17 @@ function checkNothingMissing(features: readonly Feature[], source: readonly Sour
     'MissingColumns',
     `the input lacks the column${missing.length > 1 ? 's' : ''} ${missing.map(({ name }) => name).join(', ')}, which the model needs` +
       (similar === undefined ? '' : ` (it has "${similar.name}": names are case-sensitive)`),
+  );
+}
+
+/** A column that differs from a known one in case only would pass through, and the known one would be missing. */
+function checkSpelling(name: string, known: readonly (string | undefined)[]): void {
+  if (known.includes(name)) return;
+  const meant = known.find((candidate) => candidate?.toLowerCase() === name.toLowerCase());
+  if (meant === undefined) return;
+  throw new RiskModelError(
+    'MisspelledColumn',
+    `the input's column "${name}" is "${meant}" in the manifest: names are case-sensitive, so rename one of them`,
   );
 }
 
@@ -106,7 +118,8 @@ function otherColumnType(type: string | undefined): ColumnType {
   if (/^(FLOAT|DOUBLE|DECIMAL\(.*\))$/.test(type)) return 'FLOAT64';
   if (type === 'BOOLEAN') return 'BOOL';
   if (type === 'DATE') return 'DATE';
-  if (type.startsWith('TIMESTAMP')) return 'TIMESTAMP';
+  if (type === 'TIMESTAMP WITH TIME ZONE') return 'TIMESTAMP';
+  if (type.startsWith('TIMESTAMP')) return 'DATETIME';
   return 'STRING';
 }
 

@@ -10,7 +10,7 @@ import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel
 import type { ObjectStore } from '@riskmodel/core/storage/object-store.ts';
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import type { Warehouse } from '@riskmodel/core/warehouse/warehouse.ts';
-import { commitBatch, prepareTables, removeStaged } from './commit/commit-batch.ts';
+import { commitBatch, prepareTables, removeStaged, TooManyRejectsError } from './commit/commit-batch.ts';
 import { planInput, type ChunkRange } from './input/plan-input.ts';
 import type { ModelCache } from './model-cache.ts';
 import { fingerprint, matchColumns, type BatchPlan } from './plan.ts';
@@ -92,6 +92,7 @@ export class Processors {
       'failed',
       {
         error: { code, message: messageOf(error) },
+        ...(error instanceof TooManyRejectsError ? error.update : {}),
         finishedAt: this.#deps.now().toISOString(),
       },
     );
@@ -118,9 +119,7 @@ export class Processors {
           tempDir,
           chunkRows: manifest.spec.batch.chunkRows,
           stagingUri: `${stagingUri}/${batchId}`,
-          optionalColumns: manifest.spec.features
-            .filter(({ whenMissing }) => whenMissing !== 'Reject')
-            .map(({ name }) => name),
+          optionalColumns: optionalColumns(manifest),
         }),
       );
       const columns = matchColumns(manifest, input.columns);
@@ -211,4 +210,10 @@ export class Processors {
       await rm(tempDir, { recursive: true, force: true });
     }
   }
+}
+
+/** Columns that records may lack: a JSON file whose first records do not have them may have them later. */
+function optionalColumns({ spec }: RiskModel): string[] {
+  const features = spec.features.filter(({ whenMissing }) => whenMissing !== 'Reject').map(({ name }) => name);
+  return [...features, spec.identifier, spec.target].filter((name) => name !== undefined);
 }

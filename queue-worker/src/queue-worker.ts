@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FlowProducer } from 'bullmq';
+import type { Redis } from 'ioredis';
 import { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
+import { openQueue, queuePlanning } from '@riskmodel/core/batches/queue.ts';
 import { Engine } from '@riskmodel/core/columnar/engine.ts';
 import { integerSetting, readConfig, type Config } from '@riskmodel/core/config.ts';
 import { connectRedis } from '@riskmodel/core/redis/connect.ts';
@@ -13,6 +15,9 @@ import { ParquetWarehouse } from '@riskmodel/core/warehouse/parquet.ts';
 import { ModelCache } from './model-cache.ts';
 import type { WorkerDeps } from './processors.ts';
 import { startWorker } from './worker.ts';
+
+/** The newest batches among which a worker that starts looks for such that nobody has queued. */
+const mostOrphans = 1_000;
 
 /** Where batches are staged, as an object store's folder. */
 const stagingUri = 'gs://riskmodel-staging';
@@ -60,9 +65,12 @@ export async function startQueueWorker(
   const engine = await Engine.open({ threads: settings.threads, memoryLimit: settings.memoryMb * 1e6, tempDir });
   await mkdir(join(settings.dataDir, 'warehouse'), { recursive: true });
 
-  const redis = connectRedis(settings.redisUrl, 'worker', (error) => {
-    logger.warn({ err: error }, 'Redis is away; work goes on when it is back');
-  });
+  const redis = connectRedis(
+    settings.redisUrl,
+    'worker',
+    (err) => logger.warn({ err }, 'Redis is away; work goes on when it is back'),
+    () => logger.info('Redis is back'),
+  );
   const flows = new FlowProducer({ connection: redis, prefix: settings.redisPrefix });
   flows.on('error', () => {});
   const deps = customise({
@@ -82,6 +90,7 @@ export async function startQueueWorker(
   // Loaded ahead of the first job; one that can't be loaded fails each batch with its reason.
   await Promise.allSettled(manifests.map((manifest) => deps.models.load(manifest)));
   await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+  await Promise.all(manifests.map(({ metadata }) => queueOrphans(metadata.name, redis, settings.redisPrefix)));
   logger.info({ models: manifests.map(({ metadata }) => metadata.name) }, 'ready');
 
   return {
@@ -94,4 +103,15 @@ export async function startQueueWorker(
       await rm(tempDir, { recursive: true, force: true });
     },
   };
+}
+
+/** A server that was killed between recording a batch and queueing it has left it with nobody who will plan it. */
+async function queueOrphans(model: string, redis: Redis, prefix: string): Promise<void> {
+  const queue = openQueue(model, redis, prefix);
+  try {
+    const recent = await new BatchStore(redis, prefix).list({ model, limit: mostOrphans });
+    for (const { id, state } of recent) if (state === 'queued') await queuePlanning(id, queue);
+  } finally {
+    await queue.close();
+  }
 }

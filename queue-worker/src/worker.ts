@@ -33,8 +33,9 @@ export function startWorker(
   // Redis going away and coming back is told by the connection; here it would only be told again.
   worker.on('error', () => {});
   worker.on('failed', (job, error) => {
-    // A job that stalled too often fails without having been processed.
-    if (job !== undefined) void processors.fail((job.data as PlanJob).batchId, error).catch(() => {});
+    // Told of every attempt; one that will be made again has not finished. A job that stalled too often fails without
+    // having been processed, so that nobody else ends its batch.
+    if (job?.finishedOn !== undefined) void processors.fail((job.data as PlanJob).batchId, error).catch(() => {});
   });
   return worker;
 }

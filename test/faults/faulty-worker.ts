@@ -1,4 +1,5 @@
-// A queue-worker that kills its own process, as SIGKILL does, at the step that TEST_FAULT names.
+// A queue-worker that, at the step that TEST_FAULT names, kills its own process as SIGKILL does; or, when TEST_FAILURES is
+// given, fails that many times with an error of the disk, and then no more.
 import { readSettings, startQueueWorker } from '@riskmodel/queue-worker/queue-worker.ts';
 import type { WorkerDeps } from '@riskmodel/queue-worker/processors.ts';
 import type { ObjectStore } from '@riskmodel/core/storage/object-store.ts';
@@ -21,9 +22,12 @@ function die(): never {
   throw new Error('unreachable');
 }
 
-function withFault(deps: WorkerDeps, fault: Fault): WorkerDeps {
+function withFault(deps: WorkerDeps, fault: Fault, failures: number | undefined): WorkerDeps {
+  let left = failures ?? 0;
   const at = (step: Fault): void => {
-    if (step === fault) die();
+    if (step !== fault) return;
+    if (failures === undefined) die();
+    if (left-- > 0) throw Object.assign(new Error('EIO: i/o error, write'), { code: 'EIO' });
   };
   const store: ObjectStore = wrap(deps.store, {
     putFileIfAbsent: async (uri, path) => {
@@ -68,4 +72,9 @@ function wrap<T extends object>(target: T, methods: Partial<T>): T {
 }
 
 const fault = process.env['TEST_FAULT'];
-if (fault !== undefined) await startQueueWorker(readSettings(process.env), (deps) => withFault(deps, fault as Fault));
+const failures = process.env['TEST_FAILURES'];
+if (fault !== undefined) {
+  await startQueueWorker(readSettings(process.env), (deps) =>
+    withFault(deps, fault as Fault, failures === undefined ? undefined : Number(failures)),
+  );
+}

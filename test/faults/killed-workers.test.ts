@@ -97,3 +97,12 @@ describe('a worker dies', () => {
     printFigure(`died ${fault}: ${rows} rows, each once`);
   });
 });
+
+describe('the disk fails twice', () => {
+  test.each(faults)('%s: the step is tried again, every row once', async (fault) => {
+    await system.startWorker({ ...env, TEST_FAULT: fault, TEST_FAILURES: '2' }, faultyWorker);
+    const { id } = await system.submit(input);
+    await expectEveryRowOnce(await system.waitForEnd(id));
+    printFigure(`failed twice ${fault}: ${rows} rows, each once`);
+  });
+});

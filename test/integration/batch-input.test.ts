@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { writeApplicants } from '../harness/applicants.ts';
 import { eventually } from '../harness/eventually.ts';
+import { printFigure } from '../harness/figures.ts';
 import { LocalSystem } from '../harness/local-system.ts';
 import { exampleManifest } from '../harness/manifests.ts';
 
@@ -74,6 +75,55 @@ describe('a good file', () => {
   });
 });
 
+describe('columns', () => {
+  test('an outcome that only later records of a JSON file have is read, and makes metrics', async () => {
+    const records = lines.slice(0, 4_000).map((line, index) => {
+      const { target, ...applicant } = JSON.parse(line) as { target: number };
+      return JSON.stringify(index < 2_000 ? applicant : { ...applicant, target });
+    });
+    const batch = await system.run(await system.put('gs://inputs/late.ndjson', { text: records.join('\n') }));
+    expect(batch).toMatchObject({ state: 'done', rows: { done: 4_000 } });
+    expect(batch.metrics?.find(({ class: name }) => name === 'accuracy')?.support).toBe(2_000);
+  });
+
+  test('without any outcome there are no metrics', async () => {
+    const uri = 'gs://inputs/no-outcome.parquet';
+    const source = `read_json('${system.pathOf('gs://inputs/good.ndjson')}')`;
+    await system.query(`COPY (SELECT * REPLACE (NULL::BIGINT AS target) FROM ${source}) TO '${system.pathOf(uri)}'`);
+    const batch = await system.run(uri);
+    expect(batch).toMatchObject({ state: 'done', rows: { done: 10_000 }, output: { metrics: null } });
+    expect(batch.metrics).toBeUndefined();
+  });
+
+  test('moments and clock times of Parquet keep what they say, in whatever zone the worker is', async () => {
+    const uri = 'gs://inputs/times.parquet';
+    const source = `read_json('${system.pathOf('gs://inputs/good.ndjson')}')`;
+    await system.query(
+      `COPY (SELECT *, TIMESTAMPTZ '2026-03-01 10:00:00+00' AS moment, TIMESTAMP '2026-03-01 10:00:00' AS clock, DATE '2026-03-01' AS day
+         FROM ${source} LIMIT 10) TO '${system.pathOf(uri)}'`,
+    );
+    const elsewhere = await LocalSystem.start({ manifest: exampleManifest() });
+    try {
+      await elsewhere.startWorker({ TZ: 'America/New_York' });
+      await elsewhere.put(uri, { file: system.pathOf(uri) });
+      expect(await elsewhere.run(uri)).toMatchObject({ state: 'done' });
+      const [times] = await elsewhere.query(
+        `SELECT epoch(moment) AS moment, typeof(moment) AS moment_type, clock::VARCHAR AS clock, typeof(clock) AS clock_type, day::VARCHAR AS day
+         FROM ${elsewhere.table('results')} LIMIT 1`,
+      );
+      expect(times).toEqual({
+        moment: Date.parse('2026-03-01T10:00:00Z') / 1000,
+        moment_type: 'TIMESTAMP WITH TIME ZONE',
+        clock: '2026-03-01 10:00:00',
+        clock_type: 'TIMESTAMP',
+        day: '2026-03-01',
+      });
+    } finally {
+      await elsewhere.stop();
+    }
+  });
+});
+
 describe('records that break the schema', () => {
   test('3 in 10,000: they are named, the rest is scored', async () => {
     const records = [...lines];
@@ -133,6 +183,8 @@ describe('records that break the schema', () => {
     expect(batch).toMatchObject({ state: 'failed', error: { code: 'TooManyRejects' } });
     expect(batch.error?.message).toContain('5000 of 10000 records');
     expect(await resultsOf(batch.id)).toBe(0);
+    expect(batch).toMatchObject({ rows: { done: 0, failed: 5_000 } });
+    expect(batch.output.rejects).toContain('risk_model_rejects');
     const [rejects] = await system.query(
       `SELECT count(*)::INTEGER AS rows FROM ${system.table('rejects')} WHERE batch_id = '${batch.id}'`,
     );
@@ -261,6 +313,20 @@ describe('a file that can not be scored fails the batch with a clear error and w
     expect(batch).toMatchObject({ state: 'failed', error: { code: 'InputChanged' } });
     expect(batch.error?.message).toContain(`${uri} was changed while it was being read`);
     expect(await resultsOf(id)).toBe(0);
+  });
+
+  test('records of a megabyte each, hundreds of them: scored in chunks that fit', async () => {
+    const padding = 'x'.repeat(1_000_000);
+    const uri = await system.put('gs://inputs/large-records.ndjson', {
+      text: Array.from({ length: 300 }, (_, index) => changed(index, { padding })).join('\n'),
+    });
+    const worker = await system.startWorker();
+    const batch = await system.run(uri);
+    expect(batch).toMatchObject({ state: 'done', rows: { total: 300, done: 300 } });
+    const memory = Math.round(worker.peakMemory() / 1e6);
+    printFigure(`300 records of 1 MB: a worker's memory at most ${memory} MB`);
+    expect(memory).toBeLessThan(1_000);
+    await worker.stop();
   });
 
   test('nothing of what failed is left in the staging folder', async () => {

@@ -56,6 +56,12 @@ function createdAt({ metadata }: KubeObject): string {
   return metadata.creationTimestamp ?? '';
 }
 
+/** Of everything but the RiskModels, whose status and annotations change. */
+function versions(objects: KubeObject[]): unknown[] {
+  const others = objects.filter(({ kind }) => kind !== 'RiskModel');
+  return others.map(({ metadata }) => [metadata.name, metadata.resourceVersion]);
+}
+
 function replicasOf(deployment: KubeObject | undefined): number | undefined {
   return (deployment?.['spec'] as { replicas?: number } | undefined)?.replicas;
 }
@@ -129,10 +135,6 @@ describe('a model', () => {
     fixture.run();
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     const after = await fixture.list('deployments,services,configmaps,horizontalpodautoscalers,riskmodels');
-    const versions = (objects: KubeObject[]): unknown[] =>
-      objects
-        .filter(({ kind }) => kind !== 'RiskModel')
-        .map(({ metadata }) => [metadata.name, metadata.resourceVersion]);
     expect(versions(after)).toEqual(versions(before));
   });
 

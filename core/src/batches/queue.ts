@@ -57,8 +57,13 @@ export async function submitBatch(
       'idempotencyKey: was already used for a batch with another input; use a new key for a new batch',
     );
   }
-  if (batch.state === 'queued') await queue.add('plan', { batchId: id } satisfies PlanJob, { jobId: `${id}.plan` });
+  if (batch.state === 'queued') await queuePlanning(id, queue);
   return batch;
+}
+
+/** Queues the planning of a recorded batch. Queued already, it is not queued again. */
+export async function queuePlanning(batchId: string, queue: Queue): Promise<void> {
+  await queue.add('plan', { batchId } satisfies PlanJob, { jobId: `${batchId}.plan` });
 }
 
 function batchId({ model, idempotencyKey }: BatchRequest): string {

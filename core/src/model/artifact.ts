@@ -42,6 +42,7 @@ async function readArtifact(uri: string, store: ObjectStore): Promise<{ bytes: U
     if (object === undefined) throw objectNotFound(uri);
     return { bytes: await buffer(await store.read(object)), generation: object.generation };
   } catch (cause) {
+    if (cause instanceof RiskModelError && cause.code === 'InvalidUri') throw cause;
     if (isNotFound(cause)) {
       throw new RiskModelError('ArtifactNotFound', `spec.artifact.uri: ${uri} does not exist`, { cause });
     }

@@ -71,13 +71,15 @@ class CompiledFeature {
 
   problem(code: number): Problem {
     const feature = this.name;
+    // Whatever is wrong with it, there are only two values to choose from.
+    if (this.feature.type === 'Boolean' && code !== finding.missing) {
+      return { feature, type: 'bool_type', message: 'must be true or false' };
+    }
     switch (code) {
       case finding.missing:
         return { feature, type: 'missing', message: 'is missing' };
       case finding.notANumber:
-        return this.feature.type === 'Boolean'
-          ? { feature, type: 'bool_type', message: 'must be true or false' }
-          : { feature, type: 'number_type', message: this.whole ? 'must be an integer' : 'must be a number' };
+        return { feature, type: 'number_type', message: this.whole ? 'must be an integer' : 'must be a number' };
       case finding.notFinite:
         return { feature, type: 'finite_number', message: 'must be a finite number' };
       case finding.notAnInteger:

@@ -14,12 +14,28 @@ const byPurpose: Record<ConnectionPurpose, RedisOptions> = {
   cache: { maxRetriesPerRequest: 0, enableOfflineQueue: false, commandTimeout: 50, enableAutoPipelining: true },
 };
 
-/** Opens a connection that keeps reconnecting. Its `error` events are reported to `onError` and never thrown. */
-export function connectRedis(url: string, purpose: ConnectionPurpose, onError: (error: Error) => void): Redis {
+/**
+ * Opens a connection that keeps reconnecting. Its `error` events are never thrown: `onError` is told of the first one of
+ * an outage, and `onBack` when it is over.
+ */
+export function connectRedis(
+  url: string,
+  purpose: ConnectionPurpose,
+  onError: (error: Error) => void,
+  onBack: () => void = () => {},
+): Redis {
   const redis = new Redis(url, {
     ...byPurpose[purpose],
     retryStrategy: (attempt) => Math.min(attempt * 50, 1_000),
   });
-  redis.on('error', onError);
+  let isAway = false;
+  redis.on('error', (error) => {
+    if (!isAway) onError(error);
+    isAway = true;
+  });
+  redis.on('ready', () => {
+    if (isAway) onBack();
+    isAway = false;
+  });
   return redis;
 }

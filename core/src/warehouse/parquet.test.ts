@@ -157,7 +157,7 @@ describe('preparing a table', () => {
     [
       'another type',
       { name: 'id', type: 'STRING' },
-      "column id would be STRING, but table risk.results has id as INT64: rename the input's column, or use another dataset (spec.batch.output.dataset)",
+      "column id would be STRING, but table risk.results has id as INT64: a column that the manifest names (as a feature, identifier or target) has a type of its own, which it had not before it was named; rename the input's column, or use another dataset (spec.batch.output.dataset)",
     ],
     [
       'the same name in other case, which a warehouse does not tell apart',

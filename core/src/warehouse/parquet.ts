@@ -111,6 +111,6 @@ async function exists(path: string): Promise<boolean> {
 function typeConflict(table: Table, column: Column, existing: Column): RiskModelError {
   return new RiskModelError(
     'TableTypeConflict',
-    `column ${column.name} would be ${column.type}, but table ${table.dataset}.${table.name} has ${existing.name} as ${existing.type}: rename the input's column, or use another dataset (spec.batch.output.dataset)`,
+    `column ${column.name} would be ${column.type}, but table ${table.dataset}.${table.name} has ${existing.name} as ${existing.type}: a column that the manifest names (as a feature, identifier or target) has a type of its own, which it had not before it was named; rename the input's column, or use another dataset (spec.batch.output.dataset)`,
   );
 }

@@ -1,5 +1,5 @@
-/** BigQuery's names of the column types we write. */
-export type ColumnType = 'STRING' | 'INT64' | 'FLOAT64' | 'BOOL' | 'TIMESTAMP' | 'DATE';
+/** BigQuery's names of the column types we write. A TIMESTAMP is a moment, a DATETIME what a clock somewhere shows. */
+export type ColumnType = 'STRING' | 'INT64' | 'FLOAT64' | 'BOOL' | 'TIMESTAMP' | 'DATETIME' | 'DATE';
 
 export interface Column {
   name: string;

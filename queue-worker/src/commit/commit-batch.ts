@@ -60,9 +60,9 @@ export async function commitBatch(
   if (rejected.length > 0) await warehouse.append(rejectsTable(dataset), rejected, batchId);
   refuseTooManyRejects(done + failed, failed, plan, warehouse.locate(rejectsTable(dataset)));
 
-  const metrics = plan.columns.some(({ role }) => role === 'target')
-    ? classificationReport(chunks.reduce((sum, { counts }) => addCounts(sum, counts), noCounts))
-    : undefined;
+  const counts = chunks.reduce((sum, chunk) => addCounts(sum, chunk.counts), noCounts);
+  const hasOutcomes = Object.values(counts).some((count) => count > 0);
+  const metrics = hasOutcomes ? classificationReport(counts) : undefined;
   if (metrics !== undefined) {
     const staged = await stageMetrics(batchId, plan, metrics, tools);
     await warehouse.append(metricsTable(dataset), [staged], batchId);
@@ -86,10 +86,22 @@ export async function commitBatch(
 function refuseTooManyRejects(total: number, failed: number, plan: BatchPlan, table: string): void {
   const { maxRejectedRatio } = plan.manifest.spec.batch;
   if (failed <= total * maxRejectedRatio && failed < total) return;
-  throw new RiskModelError(
-    'TooManyRejects',
-    `${failed} of ${total} records don't fit the schema, more than spec.batch.maxRejectedRatio (${maxRejectedRatio}) allows: nothing was written to the results; the reasons are in ${table}`,
-  );
+  throw new TooManyRejectsError({ total, failed, maxRejectedRatio, table });
+}
+
+/** So many records broke the schema that the rest is not worth having. Their reasons are in the warehouse. */
+export class TooManyRejectsError extends RiskModelError {
+  /** What the batch's record is to say. */
+  readonly update: { done: number; failed: number; rejects: string };
+
+  constructor(counts: { total: number; failed: number; maxRejectedRatio: number; table: string }) {
+    const { total, failed, maxRejectedRatio, table } = counts;
+    super(
+      'TooManyRejects',
+      `${failed} of ${total} records don't fit the schema, more than spec.batch.maxRejectedRatio (${maxRejectedRatio}) allows: nothing was written to the results; the reasons are in ${table}`,
+    );
+    this.update = { done: 0, failed, rejects: table };
+  }
 }
 
 function stageMetrics(

@@ -52,8 +52,13 @@ export interface PlanInputOptions {
   optionalColumns?: readonly string[];
 }
 
-/** Records of JSON whose keys become the columns of the batch. */
+/** The first records of JSON, whose keys become the columns of the batch: so many, and of so many bytes at most. */
 const sampledRecords = 1_000;
+const sampledBytes = 4 << 20;
+/** The bytes of a chunk at most, give or take a record: what bounds a worker's memory when records are large. */
+const chunkBytes = 64 << 20;
+/** What a value takes in a worker's memory at least. */
+const valueBytes = 8;
 /** BigQuery's limit on a table's columns. */
 const mostColumns = 10_000;
 
@@ -109,18 +114,25 @@ async function planParquet(object: ObjectInfo, { store, engine, chunkRows }: Pla
   const local = await store.openLocal(object);
   try {
     const file = literal(local.path);
-    const { columns, records } = await engine.use(async (connection) => {
+    const { columns, records, bytes } = await engine.use(async (connection) => {
       const described = await connection.runAndReadAll(`DESCRIBE FROM read_parquet(${file})`);
-      const counted = await connection.runAndReadAll(`SELECT num_rows::DOUBLE FROM parquet_file_metadata(${file})`);
+      const counted = await connection.runAndReadAll(
+        `SELECT (SELECT sum(num_rows) FROM parquet_file_metadata(${file}))::DOUBLE,
+           (SELECT sum(total_uncompressed_size) FROM parquet_metadata(${file}))::DOUBLE`,
+      );
+      const [rows, size] = counted.getRows()[0] ?? [];
       return {
         columns: described.getRows().map(([name, type]) => ({ name: String(name), type: String(type) })),
-        records: Number(counted.getRows()[0]?.[0] ?? 0),
+        records: Number(rows ?? 0),
+        bytes: Number(size ?? 0),
       };
     });
     checkColumns(columns, 'InvalidParquet');
+    const recordBytes = Math.max(bytes / records, columns.length * valueBytes);
+    const rowsInAChunk = Math.max(1, Math.min(chunkRows, Math.floor(chunkBytes / recordBytes)));
     const chunks: ChunkRange[] = [];
-    for (let firstRecord = 0; firstRecord < records; firstRecord += chunkRows) {
-      const count = Math.min(chunkRows, records - firstRecord);
+    for (let firstRecord = 0; firstRecord < records; firstRecord += rowsInAChunk) {
+      const count = Math.min(rowsInAChunk, records - firstRecord);
       chunks.push({ index: chunks.length, firstRecord, records: count, start: 0, end: 0 });
     }
     return { format: 'parquet', object, columns, records, chunks };
@@ -148,7 +160,7 @@ async function planText(
 
   const names = header?.columns ?? (await sampleKeys(object, cutter.sample, store));
   // A key that none of the first records has may be in a later one; where they are all there are, it is in none.
-  const unseen = header === undefined && cutter.records > sampledRecords ? optionalColumns : [];
+  const unseen = header === undefined && cutter.records > cutter.sample.length ? optionalColumns : [];
   const columns = [...names, ...unseen.filter((name) => !names.includes(name))].map((name) => ({ name }));
   checkColumns(columns, format === 'csv' ? 'InvalidCsv' : 'InvalidJson');
   return {
@@ -184,9 +196,11 @@ class ChunkCutter {
   }
 
   readonly onRecord: OnRecord = (start, end) => {
-    if (this.records < sampledRecords) this.sample.push({ start, end });
+    if (this.records < sampledRecords && end - (this.sample[0]?.start ?? start) <= sampledBytes) {
+      this.sample.push({ start, end });
+    }
     let chunk = this.chunks.at(-1);
-    if (chunk === undefined || chunk.records === this.#chunkRows) {
+    if (chunk === undefined || chunk.records === this.#chunkRows || end - chunk.start > chunkBytes) {
       chunk = { index: this.chunks.length, firstRecord: this.records, records: 0, start, end };
       this.chunks.push(chunk);
     }

@@ -8,7 +8,8 @@ const duckdbTypes: Record<ColumnType, string> = {
   INT64: 'BIGINT',
   FLOAT64: 'DOUBLE',
   BOOL: 'BOOLEAN',
-  TIMESTAMP: 'TIMESTAMP',
+  TIMESTAMP: 'TIMESTAMP WITH TIME ZONE',
+  DATETIME: 'TIMESTAMP',
   DATE: 'DATE',
 };
 

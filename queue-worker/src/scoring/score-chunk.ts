@@ -66,9 +66,23 @@ export async function scoreChunk(
             : await stageRejects(`${name}-rejects.parquet`, batchId, plan, rejects, connection, tools),
       };
     });
+  } catch (cause) {
+    throw isOutOfMemory(cause) ? recordsTooLarge(chunk, cause) : cause;
   } finally {
     await source.release();
   }
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return messageOf(error).startsWith('Out of Memory Error');
+}
+
+function recordsTooLarge({ firstRecord, records }: ChunkRange, cause: unknown): RiskModelError {
+  return new RiskModelError(
+    'RecordsTooLarge',
+    `records ${firstRecord} to ${firstRecord + records - 1} take more memory than a worker has: lower spec.batch.chunkRows, or give the worker more (RISKMODEL_WORKER_MEMORY_MB)`,
+    { cause },
+  );
 }
 
 /** Reads the chunk into the working table `rows`. */
