@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FlowProducer } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
@@ -31,6 +32,8 @@ export interface QueueWorkerSettings extends Config {
   memoryMb: number;
   /** Milliseconds of silence after which another worker takes a job over (`RISKMODEL_WORKER_LOCK_MS`). */
   lockMs: number;
+  /** Seconds that jobs under way may take to finish when the worker is to stop (`RISKMODEL_SHUTDOWN_GRACE`). */
+  shutdownGraceSeconds: number;
 }
 
 /** Throws `InvalidConfig`, naming the variable. */
@@ -41,6 +44,7 @@ export function readSettings(env: NodeJS.ProcessEnv): QueueWorkerSettings {
     threads: integerSetting(env, 'RISKMODEL_WORKER_THREADS', { fallback: 2, min: 1, max: 64 }),
     memoryMb: integerSetting(env, 'RISKMODEL_WORKER_MEMORY_MB', { fallback: 300, min: 64, max: 65_536 }),
     lockMs: integerSetting(env, 'RISKMODEL_WORKER_LOCK_MS', { fallback: 30_000, min: 500, max: 600_000 }),
+    shutdownGraceSeconds: integerSetting(env, 'RISKMODEL_SHUTDOWN_GRACE', { fallback: 25, min: 0, max: 3_600 }),
   };
 }
 
@@ -96,8 +100,9 @@ export async function startQueueWorker(
   return {
     stop: async () => {
       logger.info('stopping: finishing the jobs under way');
-      await Promise.all(workers.map((worker) => worker.close()));
-      await flows.close();
+      const finished = Promise.all(workers.map((worker) => worker.close())).then(() => flows.close());
+      // With Redis away nothing can be told finished; what is left undone another worker takes over.
+      await Promise.race([finished, sleep(settings.shutdownGraceSeconds * 1_000, undefined, { ref: false })]);
       redis.disconnect();
       engine.close();
       await rm(tempDir, { recursive: true, force: true });

@@ -47,3 +47,11 @@ test('Redis is killed with -9 and started again in the middle of a batch: every 
     `Redis restarted at ${midway.rows.done} of ${rows} rows: ${rows} rows, each once; no worker was restarted`,
   );
 });
+
+test('a worker that is told to stop while Redis is away stops', async () => {
+  const worker = await system.startWorker({ RISKMODEL_SHUTDOWN_GRACE: '1' });
+  await redis.kill();
+  await worker.waitForLine(/Redis is away/);
+  expect(await worker.stop()).toBe(0);
+  expect(worker.lines.filter((line) => line.includes('Redis is away'))).toHaveLength(1);
+});

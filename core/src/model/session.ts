@@ -1,3 +1,4 @@
+import './no-telemetry.ts';
 import ort from 'onnxruntime-node';
 import { RiskModelError, messageOf } from '../errors.ts';
 import { removeZipMap } from './onnx-graph.ts';
