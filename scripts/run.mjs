@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endWithNpm } from '../cli/bin/end-with-npm.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules', '.bin');
@@ -58,6 +59,7 @@ function findNode() {
   return process.execPath;
 }
 
+endWithNpm();
 installDependencies();
 const [first, ...rest] = process.argv.slice(2);
 const isProgram = first === '--bin';

@@ -4,8 +4,11 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { endWithNpm } from './end-with-npm.mjs';
 
 const oldestNode = 24;
+
+endWithNpm();
 
 if (Number(process.versions.node.split('.')[0]) >= oldestNode) {
   await import('../src/main.ts');

@@ -1,9 +1,9 @@
 // The command line `riskmodel`: one command a file in commands/, errors as one line, the exit code as the only result.
+import { bearClosedPipes } from './closed-pipes.ts';
 import { run } from './run.ts';
 import { shutdownSignal } from './shutdown-signal.ts';
 
-// The reader of a pipe may have had enough (`riskmodel batch list | head -1`).
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+bearClosedPipes();
 
 const { stdin, stdout, stderr, env } = process;
 // Not process.exit(): what was printed must reach a pipe first.

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
+import { runningIn, until } from '../testing/processes.ts';
 
 // Server, queue-worker and Redis start and stop for real.
 jest.setTimeout(60_000);
@@ -70,33 +70,8 @@ async function ready({ printed, exited }: Up): Promise<string> {
   return Promise.race([ended, printedAnswer]);
 }
 
-/** The processes that have the folder in their command line or environment, as Linux tells it. */
-function runningIn(folder: string): { pid: number; command: string }[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => ({ pid: Number(pid), command: readProc(pid, 'cmdline'), environment: readProc(pid, 'environ') }))
-    .filter(({ command, environment }) => command.includes(folder) || environment.includes(folder));
-}
-
-/** Empty for a process that has gone. */
-function readProc(pid: string, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
 function findWorker(): number | undefined {
   return runningIn(folder).find(({ command }) => command.includes('queue-worker/src/main.ts'))?.pid;
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
-    if (await condition()) return;
-    await sleep(50);
-  }
-  throw new Error(`still not so after 30 s: ${String(condition)}`);
 }
 
 async function isReady(url: string): Promise<boolean> {
@@ -120,6 +95,15 @@ test('serves the manifest until SIGINT, then stops everything in order and exits
   expect(system.printed.stderr).toBe('Stopping ...\n');
   expect(runningIn(folder)).toEqual([]);
   expect((await readdir(join(folder, 'data'))).toSorted()).toEqual(['buckets', 'logs', 'redis', 'warehouse']);
+});
+
+test('it stops in order also when nobody reads its messages any longer', async () => {
+  const system = up();
+  await ready(system);
+  system.child.stderr?.destroy();
+  system.child.kill('SIGTERM');
+  expect(await system.exited).toEqual([0, null]);
+  expect(runningIn(folder)).toEqual([]);
 });
 
 test('a second one on the same data folder is refused, and the first goes on', async () => {
