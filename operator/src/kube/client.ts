@@ -80,7 +80,7 @@ export interface ServerVersion {
 /** The most of a pod's log that is read: enough for its last words. */
 const logLimitBytes = 64 * 1024;
 /** How long a kind that is not served is taken for absent before the server is asked anew. */
-const unknownKindMs = 2_000;
+const unknownKindMs = 500;
 
 /**
  * The Kubernetes API as far as this operator needs it. Objects go in and come out as they are, whole: no field is

@@ -176,12 +176,13 @@ export class Manager {
     if (signal.aborted) giveTime();
     this.#logger.info({ controllers: this.#controllers.map(({ controller }) => controller.name) }, 'working');
     try {
-      await Promise.all(
-        this.#controllers.flatMap(({ controller, type }) => [
+      await Promise.all([
+        aborted(signal),
+        ...this.#controllers.flatMap(({ controller, type }) => [
           controller.run((watched) => this.#watchOf(watched).store, signal, abandon.signal),
           resync(controller, this.store(type), resyncMs, time, signal),
         ]),
-      );
+      ]);
     } finally {
       cancel?.();
     }
@@ -260,6 +261,13 @@ export class Manager {
     const { health } = this.#options;
     return health && new HealthServer({ ...health, registry: this.registry, ...this.#checks });
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 function makeMetrics(registry: Registry): {

@@ -131,15 +131,18 @@ describe('a watch', () => {
     expect(versions()).toHaveLength(4);
   });
 
-  test('never waits for longer than half a minute', async () => {
+  test.each([
+    ['half a minute', new KubeError(403, 'Forbidden', 'no role'), 30_000],
+    ['five seconds when the server is away, since its return should be noticed', lost, 5_000],
+  ])('never waits for longer than %s', async (_, error, longestMs) => {
     await start(
       [page('5', [])],
-      Array.from({ length: 99 }, () => ({ error: lost })),
+      Array.from({ length: 999 }, () => ({ error })),
     );
     await clock.advance(600_000);
     const before = versions().length;
-    await clock.advance(30_000);
-    expect(versions().length).toBe(before + 1);
+    await clock.advance(longestMs * 3);
+    expect(versions().length).toBe(before + 3);
   });
 
   test('from a point that the server has forgotten lists anew at once, and tells what was missed', async () => {
@@ -152,6 +155,22 @@ describe('a watch', () => {
     );
     expect(told).toEqual(['added a', 'added b', 'deleted a', 'updated b', 'added c']);
     expect(versions()).toEqual(['5', '9']);
+  });
+
+  test('that is found to be too old when the server is back lists anew at once, however long that was away', async () => {
+    await start(
+      [page('5', []), page('9', [])],
+      [{ error: lost }, { error: lost }, { error: lost }, { error: expired }],
+    );
+    await clock.advance(800 + 1_600 + 3_200);
+    expect(versions()).toEqual(['5', '5', '5', '5', '9']);
+  });
+
+  test('that lasted is no failure to be remembered when it is cut', async () => {
+    await start([page('5', [])], [{ error: lost }, { error: lost }, {}], { silenceMs: 20_000 });
+    await clock.advance(800 + 1_600 + 20_000);
+    await clock.advance(800);
+    expect(versions()).toHaveLength(4);
   });
 
   test('that expires again and again does not list in a busy loop', async () => {

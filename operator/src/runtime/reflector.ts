@@ -1,6 +1,6 @@
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { isExpired, KubeError } from '../kube/kube-error.ts';
+import { isExpired, isUnreachable, KubeError } from '../kube/kube-error.ts';
 import { keyOf, type KubeObject } from '../kube/object.ts';
 import { kindKey, type ResourceType } from '../kube/resource-type.ts';
 import type { WatchEvent } from '../kube/watch-stream.ts';
@@ -8,6 +8,7 @@ import { backoffMs, type BackoffOptions } from './backoff.ts';
 import { makeCachedObject, type Transform } from './cached-object.ts';
 import { sleep, type Clock } from './clock.ts';
 import { noReflectorMetrics, type ReflectorMetrics } from './reflector-metrics.ts';
+import { unreachableMs } from './retry-delay.ts';
 import type { Store } from './store.ts';
 
 /** Which objects of a type are cached, and how. */
@@ -41,6 +42,8 @@ const defaultPageSize = 500;
 const watchSeconds = 300;
 /** A watch that ends sooner, having told nothing, is a failure: repeating it at once would be a busy loop. */
 const shortWatchMs = 1_000;
+/** A watch that was open for so long was a success, though nothing happened. */
+const lastingWatchMs = 10_000;
 
 /**
  * Keeps a store equal to what the API server holds: lists once, then follows the changes, and resumes from the last
@@ -53,7 +56,10 @@ export class Reflector {
   readonly #backoff: BackoffOptions;
   /** How far the store has got; undefined before the first list and when the server has forgotten that point. */
   #resourceVersion: string | undefined;
+  /** In a row; a watch that told something, or that lasted, ends the row. */
   #failures = 0;
+  /** How many of them were 410. */
+  #expiries = 0;
   #hasSynced = false;
 
   constructor(options: ReflectorOptions) {
@@ -128,17 +134,23 @@ export class Reflector {
       for await (const event of events) {
         patience.renew();
         heard = true;
-        this.#failures = 0;
+        this.#succeed();
         this.#take(event);
       }
     } catch (error) {
       throw patience.ranOut() ? new KubeError(0, 'Silent', `watch ${type.plural}: nothing heard for too long`) : error;
     } finally {
       patience.end();
+      if (clock.now() - startedAt >= lastingWatchMs) this.#succeed();
     }
     if (!heard && clock.now() - startedAt < shortWatchMs) {
       throw new KubeError(0, 'ShortWatch', `watch ${type.plural}: ended at once`);
     }
+  }
+
+  #succeed(): void {
+    this.#failures = 0;
+    this.#expiries = 0;
   }
 
   #take({ type, object }: WatchEvent): void {
@@ -181,10 +193,12 @@ export class Reflector {
     this.#failures++;
     this.#metrics.failed(reason);
     onFailure?.(error instanceof Error ? error : new Error(String(error)));
-    const isFirstExpiry = isExpired(error) && this.#failures === 1;
+    // After an API server restarted, 410 comes at the end of a row of failures, and the way out is known.
+    const isFirstExpiry = isExpired(error) && this.#expiries++ === 0;
     if (isExpired(error)) this.#resourceVersion = undefined;
     const asked = error instanceof KubeError ? (error.retryAfterMs ?? 0) : 0;
-    const waitMs = isFirstExpiry ? 0 : Math.max(asked, backoffMs(this.#failures, this.#backoff));
+    const maxMs = isUnreachable(error) ? Math.min(unreachableMs, this.#backoff.maxMs) : this.#backoff.maxMs;
+    const waitMs = isFirstExpiry ? 0 : Math.max(asked, backoffMs(this.#failures, { ...this.#backoff, maxMs }));
     // A connection that breaks once is everyday; what lasts is worth a line.
     logger[this.#failures < 3 ? 'debug' : 'warn'](
       { type: this.#name, err: error, failures: this.#failures, waitMs: Math.round(waitMs) },

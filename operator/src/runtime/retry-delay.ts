@@ -1,8 +1,8 @@
 import { mayPass } from '@riskmodel/core/errors.ts';
 import { isConflict, isUnreachable, KubeError } from '../kube/kube-error.ts';
 
-/** While the server is away every key fails; its return should be noticed soon, however long that took. */
-const unreachableMs = 5_000;
+/** While the server is away everything fails; its return should be noticed soon, however long that took. */
+export const unreachableMs = 5_000;
 /** An error that repeating does not cure is looked at again now and then, since what it is about may change unseen. */
 export const hopelessMs = 300_000;
 
