@@ -143,10 +143,13 @@ async function isReady(): Promise<void> {
   expect(await probe('/readyz')).toEqual([200, expect.any(String)]);
 }
 
-/** How many requests the manager's client has made. */
-async function requestCount(): Promise<number> {
+/** How many requests the manager's client has made, in all or by one method. */
+async function requestCount(method?: string): Promise<number> {
   const counter = registry.getSingleMetric('rest_client_requests_total') as Counter;
-  return (await counter.get()).values.reduce((sum, { value }) => sum + value, 0);
+  const counted = (await counter.get()).values.filter(
+    ({ labels }) => method === undefined || labels['method'] === method,
+  );
+  return counted.reduce((sum, { value }) => sum + value, 0);
 }
 
 describe('a manager', () => {
@@ -235,6 +238,23 @@ describe('a manager', () => {
     ]);
     await expect(running).rejects.toThrow('another replica may lead now');
     running = Promise.resolve();
+  });
+
+  test('makes a thousand at once', async () => {
+    await start();
+    await eventually(isReady);
+    const startedAt = performance.now();
+    const names = Array.from({ length: 1_000 }, (_, index) => `source-${index}`);
+    await inParallel(names, 16, (name) => admin.create(source(name, name)));
+    const createdAt = performance.now();
+    await eventually(async () => expect(manager.store(secretType).size).toBe(1_000), 60_000);
+    const doneAt = performance.now();
+    const writes = (await requestCount('PATCH')) / 1_000;
+    expect(writes).toBeLessThan(1.2);
+    printFigure(
+      `1,000 objects: created in ${((createdAt - startedAt) / 1_000).toFixed(1)} s, all reconciled ` +
+        `${((doneAt - createdAt) / 1_000).toFixed(1)} s later, ${writes} writes and ${reconciled.length / 1_000} reconciles each`,
+    );
   });
 
   test('stops in order: nothing is begun any more, and no connection is left', async () => {

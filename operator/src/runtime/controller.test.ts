@@ -46,6 +46,11 @@ function model(name: string, generation = 1): KubeObject {
   return { ...object, apiVersion: 'x.io/v1', kind: 'Model' };
 }
 
+/** Takes it for granted that there are some. */
+function ownersInData(object: KubeObject): string[] {
+  return (object['data'] as { owners: string[] }).owners;
+}
+
 /** A ConfigMap that a model controls. */
 function owned(owner: string): KubeObject {
   const reference = { apiVersion: 'x.io/v1', kind: 'Model', name: owner, uid: owner, controller: true };
@@ -121,6 +126,16 @@ describe('a key becomes due', () => {
     storeOf(configMapType).set(configMap('settings'));
     await settle();
     expect(keys).toEqual(['default/a', 'default/b']);
+  });
+
+  test('not when it cannot be told which, and then others still do', async () => {
+    const { keys, reconcile } = recorder();
+    await start(reconcile, { watches: [{ type: configMapType, map: ownersInData }] });
+    storeOf(configMapType).set({ ...configMap('odd'), data: undefined });
+    storeOf(models).set(model('a'));
+    await settle();
+    expect(keys).toEqual(['default/a']);
+    expect(log).toMatchObject([{ severity: 'ERROR', key: 'default/odd' }]);
   });
 
   test('now and then, though nothing changes', async () => {

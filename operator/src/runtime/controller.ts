@@ -1,6 +1,7 @@
 import { mayPass } from '@riskmodel/core/errors.ts';
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import { makeDeadline } from '../kube/deadline.ts';
+import { keyOf } from '../kube/object.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
 import type { BackoffOptions } from './backoff.ts';
 import { sleep, type Clock } from './clock.ts';
@@ -108,12 +109,14 @@ export class Controller {
     for (const end of unsubscribe) end();
   }
 
-  #take(event: StoreEvent, { map, predicate }: Watch): void {
-    if (predicate !== undefined && !predicate(event)) return;
-    // An object that changed hands concerns the one it was taken from too. Each key once: the first adding may have
-    // handed it out already, and the second would have it done twice.
-    const before = event.type === 'updated' ? map(event.old) : [];
-    for (const key of new Set([...before, ...map(event.object)])) this.#queue.add(key);
+  #take(event: StoreEvent, watch: Watch): void {
+    try {
+      for (const key of dueKeys(event, watch)) this.#queue.add(key);
+    } catch (error) {
+      // The cache must go on for all the others.
+      this.#metrics.panicked();
+      this.#logger.error({ key: keyOf(event.object.metadata), err: error }, 'a change could not be told to anybody');
+    }
   }
 
   async #work(abandon: AbortSignal): Promise<void> {
@@ -171,6 +174,14 @@ export async function resync(
     await sleep(clock, periodMs * (1 + random() / 10), signal);
     if (!signal.aborted) controller.enqueueAll(store);
   }
+}
+
+/** Each key once: adding one may hand it out at once, and adding it again would have it done twice. */
+function dueKeys(event: StoreEvent, { map, predicate }: Watch): Set<string> {
+  if (predicate !== undefined && !predicate(event)) return new Set();
+  // An object that changed hands concerns the one it was taken from too.
+  const before = event.type === 'updated' ? map(event.old) : [];
+  return new Set([...before, ...map(event.object)]);
 }
 
 function watchesOf(options: ControllerOptions): Watch[] {

@@ -145,18 +145,16 @@ export class Manager {
   async run(signal: AbortSignal): Promise<void> {
     const ending = new AbortController();
     const health = this.#makeHealthServer();
-    let discovering: Promise<void> | undefined;
     try {
       this.#healthPort = await health?.listen();
       for (const watch of this.#watches.values()) if (watch.options.optional !== true) watch.start();
-      discovering = this.#followDiscovery(ending.signal);
+      void this.#followDiscovery(ending.signal);
       await this.#synced(signal);
       if (signal.aborted) return;
       if (this.#elector) await this.#elector.lead((working) => this.#work(working), signal);
       else await this.#work(signal);
     } finally {
       ending.abort();
-      await discovering;
       await Promise.all([...this.#watches.values()].map((watch) => watch.stop()));
       await health?.close();
     }
@@ -188,7 +186,7 @@ export class Manager {
     }
   }
 
-  /** Asks now and then what is served. When an API comes or goes, whoever watches it looks at all of its keys. */
+  /** Asks now and then what is served. When an API comes or goes, whoever watches it looks at all keys. Never throws. */
   async #followDiscovery(signal: AbortSignal): Promise<void> {
     const { discoveryMs = defaultDiscoveryMs } = this.#options;
     while (!signal.aborted) {
@@ -199,6 +197,7 @@ export class Manager {
         const changed = [...this.#watches.values()].filter((watch) => watch.follow(discovery));
         for (const { type } of changed) void this.#enqueueWatchersOf(type, signal);
       } catch (error) {
+        if (signal.aborted) return;
         waitMs = discoveryRetryMs;
         this.#logger.warn({ err: error }, 'cannot ask which APIs there are; trying again');
       }
