@@ -6,6 +6,8 @@ import { labels, managedBy } from './riskmodel/labels.ts';
 import { RedisModelQueues } from './riskmodel/model-queues.ts';
 import { RiskModelReconciler } from './riskmodel/reconciler.ts';
 import { optionalTypes, ownedTypes, pods, riskModels } from './riskmodel/resource-types.ts';
+import { systemClock } from './runtime/clock.ts';
+import { EventRecorder } from './runtime/event-recorder.ts';
 import { Manager, type ManagerOptions } from './runtime/manager.ts';
 import { anyOf, deletionChanged, generationChanged } from './runtime/predicates.ts';
 import type { OperatorSettings } from './settings.ts';
@@ -19,6 +21,11 @@ export interface OperatorDeps {
   manager?: Partial<ManagerOptions>;
 }
 
+/** Runs until the signal is aborted, or leadership is lost (see `Manager.run`). */
+export interface Operator {
+  run(signal: AbortSignal): Promise<void>;
+}
+
 const lease = 'riskmodel-operator';
 /** Reconciles of different models at a time. */
 const concurrency = 8;
@@ -27,7 +34,7 @@ const concurrency = 8;
 export function makeOperator(
   settings: OperatorSettings,
   { client, redis, logger, now, manager: times }: OperatorDeps,
-): Manager {
+): Operator {
   const manager = new Manager({
     client,
     logger,
@@ -42,10 +49,19 @@ export function makeOperator(
   for (const type of optionalTypes) manager.watch(type, { labelSelector, optional: true });
   manager.watch(pods, { labelSelector: `${labels.name}=riskmodel,${labels.model}` });
 
+  const events = new EventRecorder({
+    client,
+    controller: 'riskmodel.io/operator',
+    instance: settings.identity,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+  });
   const reconciler = new RiskModelReconciler({
     client,
     storeOf: (type) => manager.store(type),
     hasType: (type) => manager.isServed(type),
+    events,
     queues: new RedisModelQueues(redis, settings.workloads, now),
     settings: settings.workloads,
     logger,
@@ -66,7 +82,9 @@ export function makeOperator(
       if (event.type === 'deleted') reconciler.forget(event.object);
     });
   }
-  return manager;
+  return {
+    run: (signal) => manager.run(signal).finally(() => events.stop()),
+  };
 }
 
 function modelOfPod({ metadata }: KubeObject): string[] {

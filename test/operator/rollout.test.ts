@@ -128,6 +128,17 @@ describe('a model', () => {
     expect(table).toMatch(/credit-default +True +[0-9a-f]{8} +1 +2 +http:\/\/credit-default\.risk\.svc +/);
   });
 
+  test('people hear of it by events', async () => {
+    await eventually(async () => {
+      const events = (await fixture.list('events')) as (KubeObject & {
+        reason: string;
+        involvedObject: { name: string };
+      })[];
+      const reasons = events.filter(({ involvedObject }) => involvedObject.name === model).map(({ reason }) => reason);
+      expect(reasons).toEqual(expect.arrayContaining(['Deploying', 'RollingOut', 'Serving', 'UpToDate']));
+    });
+  });
+
   test('an unchanged model is not written to', async () => {
     const before = await fixture.list('deployments,services,configmaps,horizontalpodautoscalers,riskmodels');
     await fixture.plane.kubectl.run(['-n', 'risk', 'annotate', 'riskmodel', model, 'note=hello']);

@@ -5,12 +5,23 @@ import type { ApplyOptions, PatchOptions } from '../kube/client.ts';
 import type { KubeObject, ObjectRef } from '../kube/object.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
 import type { Requeue } from '../runtime/controller.ts';
+import type { EventRecorder } from '../runtime/event-recorder.ts';
 import { Applier, fieldManager, NotOwnedError, type Writer } from './applier.ts';
 import { gather, podsOf, type Observed, type StoreOf } from './gather.ts';
 import { annotations } from './labels.ts';
 import { revisionObjectName, workerName } from './names.ts';
 import { findPodFailure } from './pod-failure.ts';
-import { autoscalers, configMaps, deployments, riskModels, scaledObjects, services } from './resource-types.ts';
+import {
+  autoscalers,
+  configMaps,
+  deployments,
+  healthCheckPolicies,
+  httpRoutes,
+  podMonitorings,
+  riskModels,
+  scaledObjects,
+  services,
+} from './resource-types.ts';
 import {
   makeDisruptionBudget,
   makeNetworkPolicy,
@@ -21,10 +32,12 @@ import {
   makeWorkerConfigMap,
 } from './resources/make-access.ts';
 import { makeServerAutoscaler, makeWorkerAutoscaler, makeWorkerScaledObject } from './resources/make-autoscaling.ts';
+import { makeHealthCheckPolicy, makeHttpRoute, makePodMonitoring } from './resources/make-gke.ts';
 import { desiredRevision, makeServerDeployment } from './resources/make-server-deployment.ts';
 import { makeWorkerDeployment } from './resources/make-worker-deployment.ts';
 import { planRollout, revisionState, type Rollout } from './rollout.ts';
 import type { WorkloadSettings } from './settings.ts';
+import { eventsOf } from './status-events.ts';
 import { isSameStatus, makeStatus } from './status.ts';
 
 export const finalizer = 'riskmodel.io/queues';
@@ -47,6 +60,7 @@ export interface ReconcilerDeps {
   /** Whether the cluster has a kind at the moment. */
   hasType: (type: ResourceType) => boolean;
   queues: ModelQueues;
+  events: Pick<EventRecorder, 'record'>;
   settings: WorkloadSettings;
   logger: Logger;
   now: () => Date;
@@ -143,8 +157,18 @@ export class RiskModelReconciler {
       const { replicas } = revisionState(deployment);
       await this.#applier.applyRollout(deployment, replicas, retirement(this.#deps.now().toISOString()));
     }
+    await this.#exposeTraffic(model);
     const revived = revive.includes(stable) && !scale.has(stable) ? observed.deployments.get(stable) : undefined;
     if (revived !== undefined) await this.#applier.applyRollout(revived, revisionState(revived).replicas, {});
+  }
+
+  /** What the cluster has an API for. */
+  async #exposeTraffic(model: RiskModel): Promise<void> {
+    const { hasType, settings } = this.#deps;
+    if (hasType(podMonitorings)) await this.#applier.apply(makePodMonitoring(model));
+    if (settings.gateway === undefined || !hasType(httpRoutes)) return;
+    await this.#applier.apply(makeHttpRoute(model, settings.gateway));
+    if (hasType(healthCheckPolicies)) await this.#applier.apply(makeHealthCheckPolicy(model));
   }
 
   async #applyWorkers(model: RiskModel): Promise<void> {
@@ -199,6 +223,9 @@ export class RiskModelReconciler {
       { apiVersion, kind, metadata: { name, namespace }, status },
       { fieldManager, force: true },
     );
+    for (const event of eventsOf(model.status?.conditions ?? [], status.conditions ?? [])) {
+      this.#deps.events.record(model as unknown as KubeObject, event);
+    }
   }
 
   async #reportInvalid(model: RiskModel, message: string): Promise<undefined> {

@@ -11,6 +11,9 @@ export const autoscalers = namespaced('autoscaling/v2', 'HorizontalPodAutoscaler
 export const disruptionBudgets = namespaced('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets');
 export const networkPolicies = namespaced('networking.k8s.io/v1', 'NetworkPolicy', 'networkpolicies');
 export const scaledObjects = namespaced('keda.sh/v1alpha1', 'ScaledObject', 'scaledobjects');
+export const podMonitorings = namespaced('monitoring.googleapis.com/v1', 'PodMonitoring', 'podmonitorings');
+export const httpRoutes = namespaced('gateway.networking.k8s.io/v1', 'HTTPRoute', 'httproutes');
+export const healthCheckPolicies = namespaced('networking.gke.io/v1', 'HealthCheckPolicy', 'healthcheckpolicies');
 
 /** Kinds that every cluster has and that a model's objects are of. */
 export const ownedTypes: readonly ResourceType[] = [
@@ -24,7 +27,7 @@ export const ownedTypes: readonly ResourceType[] = [
 ];
 
 /** Kinds that a cluster may have; a model gets objects of those that are there. */
-export const optionalTypes: readonly ResourceType[] = [scaledObjects];
+export const optionalTypes: readonly ResourceType[] = [scaledObjects, podMonitorings, httpRoutes, healthCheckPolicies];
 
 const byKind = new Map([...ownedTypes, ...optionalTypes].map((type) => [kindKey(type), type]));
 

@@ -38,6 +38,10 @@ export function makeStatus(input: StatusInput): RiskModelStatus {
     ...(rollout.stable === undefined ? {} : { revision: rollout.stable }),
     replicas: stable?.replicas ?? 0,
     readyReplicas: stable?.available ?? 0,
+    artifact: {
+      resolvedUri: model.spec.artifact.uri,
+      ...(model.spec.artifact.sha256 === undefined ? {} : { sha256: model.spec.artifact.sha256 }),
+    },
     selector: selectorText(podSelector(name, 'server')),
     url: `http://${stableServiceName(name)}.${namespace}.svc`,
   };

@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { eventually } from '../harness/eventually.ts';
+import { printFigure } from '../harness/figures.ts';
+import { OperatorFixture } from './operator-fixture.ts';
+
+jest.setTimeout(120_000);
+
+let fixture: OperatorFixture;
+
+beforeAll(async () => {
+  fixture = await OperatorFixture.start();
+  fixture.run({ gateway: { name: 'public', namespace: 'gateways' } });
+  await fixture.applyModel('credit-default');
+  await eventually(async () => {
+    const [server] = await fixture.list('deployments');
+    expect(server).toBeDefined();
+  });
+  const servers = (await fixture.list('deployments')).filter(
+    ({ metadata }) => metadata.labels?.['riskmodel.io/revision'],
+  );
+  for (const { metadata } of servers) {
+    await eventually(async () => {
+      expect(await fixture.get('deployments', metadata.name)).toMatchObject({ spec: { replicas: 2 } });
+    });
+    await fixture.playDeployment(metadata.name);
+  }
+  await eventually(async () => expect(await fixture.get('services', 'credit-default')).toBeDefined());
+}, 80 * 60_000);
+
+afterAll(() => fixture?.stop());
+
+/** A CRD that takes anything, in the place of one that this machine does not have. */
+async function installApi(apiVersion: string, kind: string, plural: string): Promise<void> {
+  const [group = '', name = ''] = apiVersion.split('/');
+  const crd = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.${group}`, annotations: { 'api-approved.kubernetes.io': 'unapproved, for a test' } },
+    spec: {
+      group,
+      scope: 'Namespaced',
+      names: { kind, plural, singular: kind.toLowerCase() },
+      versions: [
+        {
+          name,
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+        },
+      ],
+    },
+  };
+  await fixture.plane.kubectl.run(['apply', '-f', '-'], { input: JSON.stringify(crd) });
+  await fixture.plane.kubectl.run(['wait', '--for=condition=Established', `crd/${plural}.${group}`]);
+}
+
+describe('an API that appears later is picked up', () => {
+  test.each([
+    ['keda.sh/v1alpha1', 'ScaledObject', 'scaledobjects', 'credit-default-worker'],
+    ['monitoring.googleapis.com/v1', 'PodMonitoring', 'podmonitorings', 'credit-default'],
+    ['gateway.networking.k8s.io/v1', 'HTTPRoute', 'httproutes', 'credit-default'],
+    ['networking.gke.io/v1', 'HealthCheckPolicy', 'healthcheckpolicies', 'credit-default'],
+  ])('%s %s', async (apiVersion, kind, plural, name) => {
+    await installApi(apiVersion, kind, plural);
+    const installed = performance.now();
+    const group = apiVersion.split('/')[0];
+    await eventually(async () => expect(await fixture.get(`${plural}.${group}`, name)).toMatchObject({ kind }), 20_000);
+    printFigure(`${kind} made ${Math.round(performance.now() - installed)} ms after its API appeared`);
+  });
+
+  test('with KEDA the workers have no other autoscaler', async () => {
+    await eventually(async () => {
+      expect(await fixture.get('horizontalpodautoscalers', 'credit-default-worker')).toBeUndefined();
+    });
+    const scaled = (await fixture.get('scaledobjects.keda.sh', 'credit-default-worker'))?.['spec'];
+    expect(scaled).toMatchObject({
+      minReplicaCount: 0,
+      maxReplicaCount: 20,
+      triggers: [{ type: 'redis', metadata: { listName: 'riskmodel:risk:batch.credit-default:wait' } }],
+    });
+  });
+});
