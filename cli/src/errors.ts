@@ -8,6 +8,9 @@ export class CommandError extends Error {
   }
 }
 
+/** A command that failed and has told why already, because there was something to do before its end. */
+export class ToldError extends CommandError {}
+
 /** A command that was called wrongly (exit code 2). */
 export class UsageError extends CommandError {
   override readonly exitCode = 2;

@@ -22,6 +22,8 @@ const programFiles = {
 const readyTimeoutMs = 90_000;
 /** Requests in flight are answered, and chunks under way finished, within this time. */
 const stopGraceMs = 30_000;
+/** Without Redis there is nothing to finish: who waits for it now waits for nothing, and is killed without a loss. */
+const withoutRedisGraceMs = 3_000;
 const keepLogBytes = 10 << 20;
 
 export interface LocalSystemOptions {
@@ -78,6 +80,8 @@ export async function startSystem(options: LocalSystemOptions): Promise<LocalSys
 
     const redis = await ensureRedis({ dataDir, env, log });
     running.push(() => redis.stop());
+    let graceMs = stopGraceMs;
+    void redis.failed.then(() => (graceMs = withoutRedisGraceMs));
 
     const programEnv = {
       // Google's libraries look for a metadata server, which no machine outside of its cloud has.
@@ -107,8 +111,8 @@ export async function startSystem(options: LocalSystemOptions): Promise<LocalSys
       log,
     });
     // Stopped in reverse: the server first, so that nothing is promised that nobody does.
-    running.push(async () => void (await Promise.all(workers.map((worker) => worker.stop(stopGraceMs)))));
-    running.push(() => server.stop(stopGraceMs));
+    running.push(async () => void (await Promise.all(workers.map((worker) => worker.stop(graceMs)))));
+    running.push(() => server.stop(graceMs));
     const programs = [...workers, server];
     for (const program of programs) {
       await keepLogSmall(program.logFile);

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { messageOf } from '@riskmodel/core/errors.ts';
 import { addBatch } from './commands/batch.ts';
 import { addPredict } from './commands/predict.ts';
 import { addUp } from './commands/up.ts';
 import { addValidate } from './commands/validate.ts';
-import { CommandError } from './errors.ts';
-import { printLine, type Terminal } from './terminal.ts';
+import { CommandError, ToldError } from './errors.ts';
+import { printError, printLine, type Terminal } from './terminal.ts';
 
 /** Runs one command line (without the program's own name) and returns its exit code: 0, 1 (failed) or 2 (misused). */
 export async function run(args: string[], terminal: Terminal): Promise<number> {
@@ -65,7 +64,7 @@ function report(error: unknown, program: Command, args: string[], { stderr }: Te
     }
     return 2;
   }
-  for (const line of messageOf(error).split('\n')) printLine(stderr, `riskmodel: ${line}`);
+  if (!(error instanceof ToldError)) printError(stderr, error);
   return error instanceof CommandError ? error.exitCode : 1;
 }
 

@@ -1,3 +1,5 @@
+import { messageOf } from '@riskmodel/core/errors.ts';
+
 /** A stream that text is written to; `isTTY` when a person watches it. */
 export interface TextOutput {
   write(text: string): unknown;
@@ -16,6 +18,11 @@ export interface Terminal {
 
 export function printLine(output: TextOutput, line = ''): void {
   output.write(`${line}\n`);
+}
+
+/** What went wrong, each line of it marked as this program's. */
+export function printError(output: TextOutput, error: unknown): void {
+  for (const line of messageOf(error).split('\n')) printLine(output, `riskmodel: ${line}`);
 }
 
 export function printJson(output: TextOutput, value: unknown): void {

@@ -135,6 +135,21 @@ test('a queue-worker that is killed is started again', async () => {
   expect(system.printed.stderr).toContain('the queue-worker ended unexpectedly (SIGKILL); starting it again in 0.5 s');
 });
 
+test('when its Redis is killed it says so at once, stops the rest within seconds and exits 1', async () => {
+  const system = up();
+  await ready(system);
+  const redis = runningIn(folder).find(({ command }) => /(redis|valkey)-server 127/.test(command)) as { pid: number };
+  process.kill(redis.pid, 'SIGKILL');
+  const startedAt = Date.now();
+  await until(() => system.printed.stderr.includes('Stopping ...\n'), 2_000);
+  const printed = system.printed.stderr;
+  expect(printed).toMatch(/^riskmodel: Redis ended unexpectedly .*redis\.log\nStopping \.\.\.\n$/);
+  expect(await system.exited).toEqual([1, null]);
+  expect(Date.now() - startedAt).toBeLessThan(10_000);
+  expect(system.printed.stderr).toBe(printed);
+  expect(runningIn(folder)).toEqual([]);
+});
+
 test('a port in use is refused before anything is started', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   await once(other, 'listening');

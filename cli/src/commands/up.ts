@@ -1,9 +1,10 @@
 import { isAbsolute, join, relative } from 'node:path';
 import type { Command } from 'commander';
+import { ToldError } from '../errors.ts';
 import { startSystem, type LocalSystem } from '../local-system.ts';
 import { defaultServer, outputOption, wholeNumber, type OutputFormat } from '../options.ts';
 import { aborted } from '../shutdown-signal.ts';
-import { printJson, printLine, type Terminal, type TextOutput } from '../terminal.ts';
+import { printError, printJson, printLine, type Terminal, type TextOutput } from '../terminal.ts';
 
 interface UpOptions {
   filename: string[];
@@ -59,8 +60,10 @@ async function up(options: UpOptions, terminal: Terminal): Promise<void> {
     if (options.output === 'json') printJson(stdout, summary(system));
     else printWelcome(system, seconds, stdout);
     const failure = await Promise.race([system.failed, aborted(signal)]);
-    if (failure) throw failure;
+    // Before stopping, which takes a while.
+    if (failure) printError(stderr, failure);
     printLine(stderr, 'Stopping ...');
+    if (failure) throw new ToldError(failure.message, { cause: failure });
   } finally {
     await system.stop();
   }
