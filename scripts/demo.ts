@@ -4,16 +4,18 @@ import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { ApiClient } from '../cli/src/api-client.ts';
 import { batchSeconds, formatCount, metricsLines } from '../cli/src/batch-text.ts';
+import { commandLine, shellWord } from '../cli/src/command-line.ts';
 import { CommandError } from '../cli/src/errors.ts';
 import { isPortFree } from '../cli/src/free-port.ts';
 import { startSystem, type LocalSystem } from '../cli/src/local-system.ts';
 import type { Terminal } from '../cli/src/terminal.ts';
+import { shortPath } from '../cli/src/short-path.ts';
 import { textTable } from '../cli/src/text-table.ts';
 import { watchBatch } from '../cli/src/watch-batch.ts';
 import type { Batch } from '../core/src/batches/batch.ts';
 import { decide } from '../core/src/model/model.ts';
 import type { RiskModel } from '../core/src/riskmodel/zz_generated.riskmodel.ts';
-import { applicant, exampleManifest, readExample, root, sample, shown, uploadModel, writeSample } from './example.ts';
+import { applicant, exampleManifest, readExample, root, sample, uploadModel, writeSample } from './example.ts';
 import { runScript } from './run-script.ts';
 
 /** Apart from the folder of `npm start`, so that the demo also runs beside it. */
@@ -40,12 +42,12 @@ async function timed<T>(work: Promise<T>): Promise<{ value: T; seconds: number }
 async function start(model: RiskModel, signal: AbortSignal): Promise<LocalSystem> {
   step('Start the system: HTTP server, batch worker and Redis; a folder as the buckets, one as the warehouse');
   const path = await uploadModel(model, dataDir);
-  say(`uploaded ${shown(path)}`, `      as ${model.spec.artifact.uri}`);
+  say(`uploaded ${shortPath(path)}`, `      as ${model.spec.artifact.uri}`);
   const port = (await isPortFree(usualPort, host)) ? usualPort : 0;
   const options = { manifests: [exampleManifest], dataDir, host, port, workers: 1, env: process.env };
   const { value: system, seconds } = await timed(startSystem({ ...options, log: say, signal }));
   say(
-    `applied  ${shown(exampleManifest)}: ${model.metadata.name} version ${model.spec.artifact.version}`,
+    `applied  ${shortPath(exampleManifest)}: ${model.metadata.name} version ${model.spec.artifact.version}`,
     `ready    ${system.url} after ${seconds.toFixed(1)} s`,
   );
   return system;
@@ -77,16 +79,16 @@ async function predictOne({ spec }: RiskModel, url: string): Promise<void> {
 
 async function scoreSample(model: RiskModel, url: string, terminal: Terminal): Promise<Batch> {
   step(`Score ${formatCount(sample.rows)} applicants as a batch`);
+  const { signal, stdout, env } = terminal;
   const { seconds: writing } = await timed(writeSample(dataDir));
   say(
     `generated ${sample.uri} in ${writing.toFixed(1)} s`,
-    `npx riskmodel batch submit --model ${model.metadata.name} --input ${sample.uri} --wait`,
+    commandLine(['batch', 'submit', '--model', model.metadata.name, '--input', sample.uri, '--wait'], { url, env }),
   );
-  const { signal, stdout } = terminal;
   const output = stdout.isTTY ? stdout : { write: (text: string) => stdout.write(`   ${text}`) };
   const client = new ApiClient(url, signal);
   const submitted = await client.submitBatch({ model: model.metadata.name, input: sample.uri });
-  const batch = await watchBatch(submitted, { client, output, signal });
+  const batch = await watchBatch(submitted, { client, output, env, signal });
   if (batch.state !== 'done') throw new CommandError(`the batch is ${batch.state}: ${batch.error?.message ?? ''}`);
   const seconds = batchSeconds(batch, new Date()) ?? 0;
   say(
@@ -101,10 +103,11 @@ async function scoreSample(model: RiskModel, url: string, terminal: Terminal): P
 async function showTables({ id, output }: Batch): Promise<void> {
   step('Look at the tables');
   const tables = { results: output.results, metrics: output.metrics };
-  for (const [name, folder] of Object.entries(tables)) if (folder !== null) say(`${name}  ${shown(folder)}`);
-  const results = `${shown(output.results as string)}/*.parquet`;
+  for (const [name, folder] of Object.entries(tables)) if (folder !== null) say(`${name}  ${shortPath(folder)}`);
+  // Batches may have different columns.
+  const results = `read_parquet('${shortPath(output.results as string)}/*.parquet', union_by_name = true)`;
   const columns = ['customer_id', 'LIMIT_BAL', 'PAY_0', 'target', 'prob_1', 'decision', 'pred_datetime'];
-  const query = `SELECT ${columns.join(', ')} FROM '${results}' WHERE batch_id = '${id}' ORDER BY record_index LIMIT 3`;
+  const query = `SELECT ${columns.join(', ')} FROM ${results} WHERE batch_id = '${id}' ORDER BY record_index LIMIT 3`;
   const rows = await runQuery(query);
   say(
     '',
@@ -114,7 +117,7 @@ async function showTables({ id, output }: Batch): Promise<void> {
     ),
     '',
     'Any tool that reads Parquet will do; with DuckDB, for one:',
-    `duckdb -c "SELECT decision, count(*), avg(target) FROM '${results}' GROUP BY decision"`,
+    `duckdb -c "SELECT decision, count(*), avg(target) FROM ${results} GROUP BY decision"`,
   );
 }
 
@@ -148,8 +151,11 @@ await runScript(async (terminal) => {
   }
   console.log(`
 Done in ${((performance.now() - startedAt) / 1_000).toFixed(1)} s; everything is stopped again. What next:
-  npm start                                 the same, left running, with its pages at http://127.0.0.1:8080/docs
-  npx riskmodel up -f YOUR.yaml             your own model: copy ${shown(exampleManifest)}
-  npx riskmodel --help                      every command`);
+  npm start
+      the same, left running, with its pages at http://127.0.0.1:8080/docs
+  npx riskmodel up -f ${shellWord(shortPath(exampleManifest))} --data ${shellWord(shortPath(dataDir))}
+      the same by its manifest: copy that one for your own model
+  npx riskmodel --help
+      every command`);
   return 0;
 });

@@ -1,7 +1,7 @@
 // What `npm run demo` and `npm start` share: the example's manifest, and a data folder that has its model and a sample
 // in buckets, as they would be in the cloud.
 import { copyFile, mkdir, rename } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { RiskModel } from '../core/src/riskmodel/zz_generated.riskmodel.ts';
 import { readManifests } from '../core/src/riskmodel/manifest-files.ts';
 import { FolderStore } from '../core/src/storage/folder.ts';
@@ -61,9 +61,4 @@ export async function uploadModel(model: RiskModel, dataDir: string): Promise<st
 export async function writeSample(dataDir: string): Promise<void> {
   const out = new FolderStore(join(dataDir, 'buckets')).pathOf(sample.uri);
   await generateApplicants({ rows: sample.rows, seed: sample.seed, out, withTarget: true });
-}
-
-/** A path as one would type it in the current folder. */
-export function shown(path: string): string {
-  return relative('', path);
 }

@@ -4,7 +4,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { run } from '../cli/src/run.ts';
-import { applicant, exampleManifest, readExample, root, sample, shown, uploadModel, writeSample } from './example.ts';
+import { shortPath } from '../cli/src/short-path.ts';
+import { applicant, exampleManifest, readExample, root, sample, uploadModel, writeSample } from './example.ts';
 import { runScript } from './run-script.ts';
 
 await runScript(async (terminal) => {
@@ -17,6 +18,7 @@ await runScript(async (terminal) => {
   const applicantFile = join(dataDir, 'applicant.json');
   await writeFile(applicantFile, `${JSON.stringify(applicant, undefined, 2)}\n`);
   console.log(`A sample of ${sample.rows.toLocaleString('en')} applicants is ${sample.uri},`);
-  console.log(`and one applicant is ${shown(applicantFile)}.\n`);
-  return run(['up', '--filename', exampleManifest, '--data', dataDir, ...args], terminal);
+  console.log(`and one applicant is ${shortPath(applicantFile)}.\n`);
+  const examples = { applicant: applicantFile, input: sample.uri };
+  return run(['up', '--filename', exampleManifest, '--data', dataDir, ...args], terminal, examples);
 });

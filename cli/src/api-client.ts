@@ -15,7 +15,9 @@ export class ApiError extends CommandError {
 /** Nothing answers at the server's address. */
 export class ServerUnreachable extends CommandError {
   constructor(url: string, cause: unknown) {
-    super(`no server answers at ${url}: start one with "npx riskmodel up -f riskmodel.yaml"`, { cause });
+    super(`no server answers at ${url}: start one with "npm start", or with "npx riskmodel up -f" and your manifest`, {
+      cause,
+    });
     this.name = 'ServerUnreachable';
   }
 }
@@ -24,12 +26,13 @@ const timeoutMs = 60_000;
 
 /** The server's HTTP API, as far as the commands use it. Every call throws ApiError or ServerUnreachable. */
 export class ApiClient {
-  readonly #url: string;
+  /** The server's base URL. */
+  readonly url: string;
   readonly #signal: AbortSignal | undefined;
 
-  /** `url` is the server's base URL; `signal` gives up calls under way. */
+  /** `signal` gives up calls under way. */
   constructor(url: string, signal?: AbortSignal) {
-    this.#url = url;
+    this.url = url;
     this.#signal = signal;
   }
 
@@ -41,7 +44,7 @@ export class ApiClient {
   async predict(model: string, instances: string): Promise<number[][]> {
     const path = `/v1/models/${encodeURIComponent(model)}:predict`;
     const answer = (await this.#call('POST', path, `{"instances":${instances}}`)) as { predictions?: number[][] };
-    if (!Array.isArray(answer?.predictions)) throw new CommandError(`${this.#url} is not a riskmodel server`);
+    if (!Array.isArray(answer?.predictions)) throw new CommandError(`${this.url} is not a riskmodel server`);
     return answer.predictions;
   }
 
@@ -70,7 +73,7 @@ export class ApiClient {
     const answer = parseJson(text);
     if (!response.ok) throw new ApiError(response.status, errorMessage(answer, text, response.status));
     if (answer === undefined && text !== '') {
-      throw new CommandError(`${this.#url}${path} did not answer with JSON: is it a riskmodel server?`);
+      throw new CommandError(`${this.url}${path} did not answer with JSON: is it a riskmodel server?`);
     }
     return answer;
   }
@@ -78,15 +81,15 @@ export class ApiClient {
   async #fetch(method: string, path: string, body: string | undefined): Promise<Response> {
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      return await fetch(`${this.#url}${path}`, {
+      return await fetch(`${this.url}${path}`, {
         method,
         ...(body !== undefined && { body, headers: { 'content-type': 'application/json' } }),
         signal: this.#signal ? AbortSignal.any([timeout, this.#signal]) : timeout,
       });
     } catch (cause) {
       if (this.#signal?.aborted) throw new CommandError('stopped before the server answered');
-      if (timeout.aborted) throw new CommandError(`${this.#url} did not answer within ${timeoutMs / 1_000} s`);
-      throw new ServerUnreachable(this.#url, cause);
+      if (timeout.aborted) throw new CommandError(`${this.url} did not answer within ${timeoutMs / 1_000} s`);
+      throw new ServerUnreachable(this.url, cause);
     }
   }
 }

@@ -7,6 +7,11 @@ export function formatCount(value: number): string {
   return count.format(value);
 }
 
+/** Such as `1 row` or `2,000 rows`. */
+export function formatRows(value: number): string {
+  return `${formatCount(value)} ${value === 1 ? 'row' : 'rows'}`;
+}
+
 /** Seconds from a batch's start to its end, or to now while it runs; undefined before it starts. */
 export function batchSeconds({ startedAt, finishedAt }: Batch, now: Date): number | undefined {
   if (startedAt === null) return undefined;
@@ -15,17 +20,23 @@ export function batchSeconds({ startedAt, finishedAt }: Batch, now: Date): numbe
 
 /** What there is to say about one batch, as lines for people. */
 export function batchLines(batch: Batch, now: Date): string[] {
-  const { rows, output, metrics, error } = batch;
+  const { rows, state, output, metrics, error } = batch;
   const seconds = batchSeconds(batch, now);
   const speed =
     seconds === undefined || seconds === 0 ? '' : ` (${formatCount(Math.round(rows.done / seconds))} rows/s)`;
+  // Results are written all together at the end.
+  const isForNothing = state === 'failed' || state === 'cancelled';
   const facts: [string, string | undefined][] = [
     ['batch', batch.id],
     ['model', batch.model],
     ['input', batch.input],
-    ['state', batch.state],
-    ['rows', `${formatCount(rows.done)}${rows.total === null ? '' : ` of ${formatCount(rows.total)}`} scored`],
-    ['rejected', `${formatCount(rows.failed)} rows`],
+    ['state', state],
+    [
+      'rows',
+      `${formatCount(rows.done)}${rows.total === null ? '' : ` of ${formatCount(rows.total)}`} scored` +
+        (isForNothing ? '; nothing was written to the results' : ''),
+    ],
+    ['rejected', formatRows(rows.failed)],
     ['time', seconds === undefined ? undefined : `${seconds.toFixed(2)} s${speed}`],
     ['results', output.results ?? undefined],
     ['metrics', output.metrics ?? undefined],

@@ -98,7 +98,7 @@ test('a server that is not there is named, with the command that starts one', as
   const unreachable = {
     exitCode: 1,
     stdout: '',
-    stderr: `riskmodel: no server answers at ${url}: start one with "npx riskmodel up -f riskmodel.yaml"\n`,
+    stderr: `riskmodel: no server answers at ${url}: start one with "npm start", or with "npx riskmodel up -f" and your manifest\n`,
   };
   expect(await runCommand(['batch', 'list', '--server', url])).toEqual(unreachable);
   expect(await runCommand(['predict', '-m', 'x', '-d', '{}'], { env: { RISKMODEL_SERVER: `${url}/` } })).toEqual(

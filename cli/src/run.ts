@@ -5,11 +5,16 @@ import { addPredict } from './commands/predict.ts';
 import { addUp } from './commands/up.ts';
 import { addValidate } from './commands/validate.ts';
 import { CommandError, ToldError } from './errors.ts';
+import type { Examples } from './examples.ts';
 import { printError, printLine, type Terminal } from './terminal.ts';
 
-/** Runs one command line (without the program's own name) and returns its exit code: 0, 1 (failed) or 2 (misused). */
-export async function run(args: string[], terminal: Terminal): Promise<number> {
-  const program = makeProgram(terminal);
+/**
+ * Runs one command line (without the program's own name) and returns its exit code: 0, 1 (failed) or 2 (misused).
+ *
+ * @param examples what `up` suggests to try
+ */
+export async function run(args: string[], terminal: Terminal, examples?: Examples): Promise<number> {
+  const program = makeProgram(terminal, examples);
   try {
     await program.parseAsync(args, { from: 'user' });
     return 0;
@@ -18,7 +23,7 @@ export async function run(args: string[], terminal: Terminal): Promise<number> {
   }
 }
 
-function makeProgram(terminal: Terminal): Command {
+function makeProgram(terminal: Terminal, examples: Examples | undefined): Command {
   const program = new Command('riskmodel')
     .description('Serve credit-risk models online and in batch, from one manifest.')
     .version(version(), '-V, --version', 'print the version')
@@ -33,7 +38,7 @@ function makeProgram(terminal: Terminal): Command {
       getErrHelpWidth: () => 100,
     })
     .exitOverride();
-  addUp(program, terminal);
+  addUp(program, terminal, examples);
   addPredict(program, terminal);
   addBatch(program, terminal);
   addValidate(program, terminal);

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SingleBar } from 'cli-progress';
 import { isFinal, type Batch } from '@riskmodel/core/batches/batch.ts';
 import { ServerUnreachable, type ApiClient } from './api-client.ts';
-import { batchSeconds, formatCount } from './batch-text.ts';
+import { batchSeconds, formatCount, formatRows } from './batch-text.ts';
+import { commandLine } from './command-line.ts';
 import { CommandError } from './errors.ts';
 import { printLine, type TextOutput } from './terminal.ts';
 
@@ -17,11 +18,12 @@ export interface WatchOptions {
   client: ApiClient;
   /** Where the progress is shown: a bar on a terminal, else a line for each state. */
   output: TextOutput;
+  env: NodeJS.ProcessEnv;
   signal: AbortSignal;
 }
 
 /** Shows a batch's progress until it has ended, and returns it as it then is. Stopping to watch does not stop it. */
-export async function watchBatch(batch: Batch, { client, output, signal }: WatchOptions): Promise<Batch> {
+export async function watchBatch(batch: Batch, { client, output, env, signal }: WatchOptions): Promise<Batch> {
   const progress = output.isTTY ? new ProgressBar(output) : new StateLines(output);
   let current = batch;
   let reachedAt = Date.now();
@@ -31,9 +33,10 @@ export async function watchBatch(batch: Batch, { client, output, signal }: Watch
       if (isFinal(current.state)) return current;
       await sleep(polls < fastPolls ? fastPollMs : slowPollMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) {
-        throw new CommandError(
-          `batch ${batch.id} goes on: see "riskmodel batch get ${batch.id}", or call it off with "riskmodel batch cancel ${batch.id}"`,
+        const [get, cancel] = ['get', 'cancel'].map((verb) =>
+          commandLine(['batch', verb, batch.id], { url: client.url, env }),
         );
+        throw new CommandError(`batch ${batch.id} goes on: see "${get}", or call it off with "${cancel}"`);
       }
       try {
         current = await client.getBatch(batch.id);
@@ -65,7 +68,7 @@ class StateLines implements Progress {
   show({ id, state, rows: { total } }: Batch): void {
     if (state === this.#lastState) return;
     this.#lastState = state;
-    printLine(this.#output, `batch ${id}: ${state}${total === null ? '' : ` (${formatCount(total)} rows)`}`);
+    printLine(this.#output, `batch ${id}: ${state}${total === null ? '' : ` (${formatRows(total)})`}`);
   }
 
   end(): void {}
@@ -98,7 +101,7 @@ class ProgressBar implements Progress {
     const seconds = batchSeconds(batch, new Date());
     const total = Math.max(rows.total ?? 0, seen, 1);
     const values = {
-      rows: `${formatCount(seen)} of ${rows.total === null ? '?' : formatCount(rows.total)} rows`,
+      rows: `${formatCount(seen)} of ${rows.total === null ? '? rows' : formatRows(rows.total)}`,
       speed: seconds && seen > 0 ? `${formatCount(Math.round(seen / seconds))} rows/s` : '- rows/s',
       state,
     };

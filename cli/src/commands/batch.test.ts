@@ -31,7 +31,7 @@ describe('submit', () => {
     const result = await batch([...submit, '--idempotency-key', 'may'], [202, queued]);
     expect(result).toEqual({
       exitCode: 0,
-      stdout: `batch ${queued.id} is queued\nsee it with: riskmodel batch get ${queued.id}\n`,
+      stdout: `batch ${queued.id} is queued\nsee it with: npx riskmodel batch get ${queued.id} --server ${server?.url}\n`,
       stderr: '',
     });
     expect(server?.requests.map(({ body }) => JSON.parse(body) as unknown)).toEqual([
@@ -76,17 +76,21 @@ weighted avg     0.8000  0.7500   0.7700    1,997
     expect(JSON.parse(result.stdout)).toEqual(sampleBatch());
   });
 
+  const ended: Batch = { ...scoring, rows: { total: 2_000, done: 500, failed: 1 } };
   const ends: [Batch, string][] = [
     [
-      { ...scoring, state: 'failed', error: { code: 'TooManyRejects', message: '60 of 100 rows are bad' } },
+      { ...ended, state: 'failed', error: { code: 'TooManyRejects', message: '60 of 100 rows are bad' } },
       `riskmodel: batch ${queued.id} failed: TooManyRejects: 60 of 100 rows are bad`,
     ],
-    [{ ...scoring, state: 'cancelled' }, `riskmodel: batch ${queued.id} was cancelled`],
+    [{ ...ended, state: 'cancelled' }, `riskmodel: batch ${queued.id} was cancelled`],
   ];
   test.each(ends)('--wait exits 1 when the batch is $state', async (end, line) => {
     const result = await batch([...submit, '--wait'], [202, queued], [200, end]);
     expect(result.exitCode).toBe(1);
     expect(result.stderr.trim().split('\n').at(-1)).toBe(line);
+    expect(result.stdout).toContain(
+      'rows      500 of 2,000 scored; nothing was written to the results\nrejected  1 row\n',
+    );
   });
 
   test('--wait that is interrupted says that the batch goes on', async () => {
@@ -98,7 +102,9 @@ weighted avg     0.8000  0.7500   0.7700    1,997
     const args = ['batch', ...submit, '--wait', '--server', server.url];
     const result = await runCommand(args, { signal: interrupt.signal });
     expect(result.exitCode).toBe(1);
-    expect(result.stderr).toContain(`riskmodel: batch ${queued.id} goes on: see "riskmodel batch get ${queued.id}"`);
+    expect(result.stderr).toContain(
+      `riskmodel: batch ${queued.id} goes on: see "npx riskmodel batch get ${queued.id} --server ${server.url}"`,
+    );
   });
 });
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Batch } from '@riskmodel/core/batches/batch.ts';
 import { ApiClient } from '../api-client.ts';
 import { batchLines, batchTable } from '../batch-text.ts';
+import { commandLine } from '../command-line.ts';
 import { CommandError } from '../errors.ts';
 import { outputOption, serverOption, serverUrl, type OutputFormat } from '../options.ts';
 import { printJson, printLine, type Terminal } from '../terminal.ts';
@@ -91,6 +92,7 @@ Locally gs://BUCKET/PATH is the file PATH in the folder .riskmodel/buckets/BUCKE
 }
 
 async function submit(options: SubmitOptions, terminal: Terminal): Promise<void> {
+  const { env, signal } = terminal;
   const client = open(options, terminal);
   const { model, input, idempotencyKey } = options;
   const submitted = await client.submitBatch({ model, input, ...(idempotencyKey !== undefined && { idempotencyKey }) });
@@ -98,11 +100,12 @@ async function submit(options: SubmitOptions, terminal: Terminal): Promise<void>
     if (options.output === 'json') printJson(terminal.stdout, submitted);
     else {
       printLine(terminal.stdout, `batch ${submitted.id} is ${submitted.state}`);
-      printLine(terminal.stdout, `see it with: riskmodel batch get ${submitted.id}`);
+      const get = commandLine(['batch', 'get', submitted.id], { url: client.url, env });
+      printLine(terminal.stdout, `see it with: ${get}`);
     }
     return;
   }
-  const batch = await watchBatch(submitted, { client, output: terminal.stderr, signal: terminal.signal });
+  const batch = await watchBatch(submitted, { client, output: terminal.stderr, env, signal });
   printBatch(batch, options.output, terminal);
   if (batch.state === 'cancelled') throw new CommandError(`batch ${batch.id} was cancelled`);
   if (batch.state === 'failed') {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { exec, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { runningIn, until } from '../testing/processes.ts';
@@ -14,8 +15,12 @@ import { runningIn, until } from '../testing/processes.ts';
 // Server, queue-worker and Redis start and stop for real.
 jest.setTimeout(60_000);
 
+const root = fileURLToPath(new URL('../../..', import.meta.url));
 const bin = fileURLToPath(new URL('../../bin/riskmodel.mjs', import.meta.url));
 const example = fileURLToPath(new URL('../../../examples/credit-default/', import.meta.url));
+
+/** What the example's manifest asks of a cluster. */
+const unused = 'not used on one machine: online.resources, batch.resources\n';
 
 interface Up {
   child: ChildProcess;
@@ -47,10 +52,15 @@ async function writeManifest(uri: string): Promise<void> {
   await writeFile(manifest, JSON.stringify(model));
 }
 
+/** `riskmodel up` that prints JSON. */
 function up(...args: string[]): Up {
+  return upForPeople('-o', 'json', ...args);
+}
+
+function upForPeople(...args: string[]): Up {
   const child = spawn(
     process.execPath,
-    [bin, 'up', '-f', manifest, '--data', join(folder, 'data'), '--port', '0', '-o', 'json', ...args],
+    [bin, 'up', '-f', manifest, '--data', join(folder, 'data'), '--port', '0', ...args],
     { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] } },
   );
   started.push(child);
@@ -58,6 +68,12 @@ function up(...args: string[]): Up {
   child.stdout.on('data', (text) => (printed.stdout += String(text)));
   child.stderr.on('data', (text) => (printed.stderr += String(text)));
   return { child, printed, exited: once(child, 'close') as Promise<[number | null]> };
+}
+
+/** Runs a command of the checkout as a person would; what it prints. */
+async function runInShell(command: string): Promise<string> {
+  const { stdout } = await promisify(exec)(command, { cwd: root, env: { PATH: process.env['PATH'] } });
+  return stdout;
 }
 
 /** Waits until it is ready and returns the server's address. */
@@ -92,9 +108,21 @@ test('serves the manifest until SIGINT, then stops everything in order and exits
   });
   system.child.kill('SIGINT');
   expect(await system.exited).toEqual([0, null]);
-  expect(system.printed.stderr).toBe('Stopping ...\n');
+  expect(system.printed.stderr).toBe(`${unused}Stopping ...\n`);
   expect(runningIn(folder)).toEqual([]);
   expect((await readdir(join(folder, 'data'))).toSorted()).toEqual(['buckets', 'logs', 'redis', 'warehouse']);
+});
+
+test('every command that it suggests works as it is printed', async () => {
+  const { printed } = upForPeople();
+  await until(() => printed.stdout.includes('Ctrl-C stops it'));
+  const commands = printed.stdout.split('\n').filter((line) => line.startsWith('  npx riskmodel '));
+  expect(commands).toHaveLength(2);
+  const outputs = await Promise.all(commands.map(runInShell));
+  expect(outputs).toEqual([
+    expect.stringMatching(/^ *prob_0 +prob_1\n *0\.\d+ +0\.\d+\n$/),
+    expect.stringContaining('rows      1 of 1 scored\nrejected  0 rows\n'),
+  ]);
 });
 
 test('it stops in order also when nobody reads its messages any longer', async () => {
@@ -143,7 +171,7 @@ test('when its Redis is killed it says so at once, stops the rest within seconds
   const startedAt = Date.now();
   await until(() => system.printed.stderr.includes('Stopping ...\n'), 2_000);
   const printed = system.printed.stderr;
-  expect(printed).toMatch(/^riskmodel: Redis ended unexpectedly .*redis\.log\nStopping \.\.\.\n$/);
+  expect(printed.replace(unused, '')).toMatch(/^riskmodel: Redis ended unexpectedly .*redis\.log\nStopping \.\.\.\n$/);
   expect(await system.exited).toEqual([1, null]);
   expect(Date.now() - startedAt).toBeLessThan(10_000);
   expect(system.printed.stderr).toBe(printed);

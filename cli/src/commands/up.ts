@@ -1,10 +1,14 @@
-import { isAbsolute, join, relative } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import { commandLine } from '../command-line.ts';
 import { ToldError } from '../errors.ts';
+import { writeExamples, type Examples } from '../examples.ts';
 import { startSystem, type LocalSystem } from '../local-system.ts';
-import { defaultServer, outputOption, wholeNumber, type OutputFormat } from '../options.ts';
+import { outputOption, wholeNumber, type OutputFormat } from '../options.ts';
+import { shortPath } from '../short-path.ts';
 import { aborted } from '../shutdown-signal.ts';
 import { printError, printJson, printLine, type Terminal, type TextOutput } from '../terminal.ts';
+import { unusedFieldsLine } from '../unused-fields.ts';
 
 interface UpOptions {
   filename: string[];
@@ -16,8 +20,12 @@ interface UpOptions {
   output: OutputFormat;
 }
 
-/** `riskmodel up`: the whole system on this machine, until it is stopped. */
-export function addUp(program: Command, terminal: Terminal): void {
+/**
+ * `riskmodel up`: the whole system on this machine, until it is stopped.
+ *
+ * @param examples what to try the first model with, when the caller has something better than one that is made up
+ */
+export function addUp(program: Command, terminal: Terminal, examples?: Examples): void {
   program
     .command('up')
     .description('Serve manifests on this machine: HTTP server, batch workers, a folder of buckets and tables.')
@@ -38,10 +46,10 @@ Examples:
 Redis is that of REDIS_URL, else a private one that is started here and stopped at the end.
 Ctrl-C stops it: requests in flight are answered, batches go on at the next start.`,
     )
-    .action((options: UpOptions) => up(options, terminal));
+    .action((options: UpOptions) => up(options, terminal, examples));
 }
 
-async function up(options: UpOptions, terminal: Terminal): Promise<void> {
+async function up(options: UpOptions, terminal: Terminal, examples?: Examples): Promise<void> {
   const { stdout, stderr, env, signal } = terminal;
   const startedAt = performance.now();
   const system = await startSystem({
@@ -57,8 +65,10 @@ async function up(options: UpOptions, terminal: Terminal): Promise<void> {
   });
   try {
     const seconds = (performance.now() - startedAt) / 1_000;
+    const unused = unusedFieldsLine(system.models);
+    if (unused !== undefined) printLine(stderr, unused);
     if (options.output === 'json') printJson(stdout, summary(system));
-    else printWelcome(system, seconds, stdout);
+    else printWelcome(system, { seconds, examples: examples ?? (await writeExamples(system)), env }, stdout);
     const failure = await Promise.race([system.failed, aborted(signal)]);
     // Before stopping, which takes a while.
     if (failure) printError(stderr, failure);
@@ -74,10 +84,18 @@ function summary({ url, dataDir, models }: LocalSystem): object {
 }
 
 /** What is there now, and what to do with it. */
-export function printWelcome({ url, dataDir, models }: LocalSystem, seconds: number, output: TextOutput): void {
+function printWelcome(
+  { url, dataDir, models }: LocalSystem,
+  { seconds, examples, env }: { seconds: number; examples: Examples; env: NodeJS.ProcessEnv },
+  output: TextOutput,
+): void {
   const names = models.map(({ metadata }) => metadata.name);
   const folder = shortPath(dataDir);
-  const server = url === defaultServer ? '' : ` --server ${url}`;
+  const model = ['--model', names[0] as string];
+  const commands = [
+    ['predict', ...model, '--file', shortPath(examples.applicant)],
+    ['batch', 'submit', ...model, '--input', examples.input, '--wait'],
+  ];
   const lines = [
     `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} ready after ${seconds.toFixed(1)} s.`,
     '',
@@ -89,16 +107,9 @@ export function printWelcome({ url, dataDir, models }: LocalSystem, seconds: num
     `  logs         ${join(folder, 'logs')}`,
     '',
     'Next, in another terminal:',
-    `  npx riskmodel predict --model ${names[0]} --file applicant.json${server}`,
-    `  npx riskmodel batch submit --model ${names[0]} --input gs://BUCKET/FILE --wait${server}`,
+    ...commands.map((command) => `  ${commandLine(command, { url, env })}`),
     '',
     'Ctrl-C stops it.',
   ];
   for (const line of lines) printLine(output, line);
-}
-
-/** A path relative to the current folder when it lies in it. */
-function shortPath(path: string): string {
-  const short = relative('', path);
-  return short === '' || short.startsWith('..') || isAbsolute(short) ? path : short;
 }
