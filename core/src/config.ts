@@ -44,7 +44,8 @@ function requiredPaths(env: NodeJS.ProcessEnv, name: string): string[] {
   return paths.map((path) => resolve(path));
 }
 
-function oneOf<T extends string>(env: NodeJS.ProcessEnv, name: string, allowed: readonly T[], fallback: T): T {
+/** One of a few words from the environment; the fallback when there is none. Throws `InvalidConfig`. */
+export function oneOf<T extends string>(env: NodeJS.ProcessEnv, name: string, allowed: readonly T[], fallback: T): T {
   const value = env[name];
   if (value === undefined || value === '') return fallback;
   const found = allowed.find((candidate) => candidate === value);

@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UnrecoverableError, type FlowProducer, type Job } from 'bullmq';
+import { UnrecoverableError, type FlowProducer, type Job, type Queue } from 'bullmq';
 import type { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
 import { isFinal, type BatchState } from '@riskmodel/core/batches/batch.ts';
-import { jobOptions, queueName, type JobName, type PlanJob } from '@riskmodel/core/batches/queue.ts';
+import { jobOptions, queueName, type BatchJobName, type JobName, type PlanJob } from '@riskmodel/core/batches/queue.ts';
+import { dueTime, startScheduledBatch, type ScheduleJob } from '@riskmodel/core/batches/schedules.ts';
 import type { Engine } from '@riskmodel/core/columnar/engine.ts';
 import { RiskModelError, mayPass, messageOf } from '@riskmodel/core/errors.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
@@ -42,21 +43,32 @@ interface CommitJob {
 }
 
 /**
- * The three kinds of job that a batch consists of. Each may run twice, or be cut short anywhere: it looks at the batch's
+ * The three kinds of job that a batch consists of, and the one that starts a batch by the clock. Each may run twice, or be cut short anywhere: it looks at the batch's
  * record first, does nothing for a batch that has ended, and comes to the same result as the last time.
  */
 export class Processors {
   readonly #deps: WorkerDeps;
   readonly #manifest: RiskModel;
+  readonly #queue: Queue;
 
-  constructor(manifest: RiskModel, deps: WorkerDeps) {
+  /** @param queue the model's, for batches that start by the clock */
+  constructor(manifest: RiskModel, queue: Queue, deps: WorkerDeps) {
     this.#manifest = manifest;
+    this.#queue = queue;
     this.#deps = deps;
   }
 
   /** BullMQ's processor: runs a job by its name. What it returns is the job's result. */
   async process(job: Job): Promise<ChunkResult | undefined> {
     const name = job.name as JobName;
+    if (name === 'schedule') {
+      await this.#startScheduled(job as Job<ScheduleJob>);
+      return undefined;
+    }
+    return this.#processOfBatch(name, job);
+  }
+
+  async #processOfBatch(name: BatchJobName, job: Job): Promise<ChunkResult | undefined> {
     const { batchId } = job.data as PlanJob;
     try {
       switch (name) {
@@ -99,6 +111,20 @@ export class Processors {
     if (failed) this.#deps.logger.error({ batchId, code, reason: messageOf(error) }, 'batch failed');
   }
 
+  async #startScheduled(job: Job<ScheduleJob>): Promise<void> {
+    const { batches, logger, now } = this.#deps;
+    const { schedule } = job.data;
+    const due = dueTime(job);
+    try {
+      const deps = { store: batches, queue: this.#queue, now };
+      const { id, input } = await startScheduledBatch(this.#manifest.metadata.name, job.data, due, deps);
+      logger.info({ batchId: id, schedule, due, input }, 'batch started by its schedule');
+    } catch (error) {
+      logger.warn({ err: error, schedule, due, attempt: job.attemptsMade + 1 }, 'a scheduled batch did not start');
+      throw mayPass(error) ? error : new UnrecoverableError(messageOf(error));
+    }
+  }
+
   async #plan(batchId: string): Promise<void> {
     const { batches, models, store, engine, warehouse, stagingUri, logger } = this.#deps;
     const startedAt = this.#deps.now().toISOString();
@@ -114,6 +140,7 @@ export class Processors {
       };
       const input = await this.#inTempDir((tempDir) =>
         planInput(batch.input, {
+          format: batch.format,
           store,
           engine,
           tempDir,

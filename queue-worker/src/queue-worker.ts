@@ -2,13 +2,15 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FlowProducer } from 'bullmq';
+import { FlowProducer, type Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
 import { openQueue, queuePlanning } from '@riskmodel/core/batches/queue.ts';
+import { syncSchedules } from '@riskmodel/core/batches/schedules.ts';
 import { Engine } from '@riskmodel/core/columnar/engine.ts';
-import { integerSetting, readConfig, type Config } from '@riskmodel/core/config.ts';
+import { integerSetting, oneOf, readConfig, type Config } from '@riskmodel/core/config.ts';
 import { connectRedis } from '@riskmodel/core/redis/connect.ts';
+import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
 import { FolderStore } from '@riskmodel/core/storage/folder.ts';
 import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
@@ -32,6 +34,8 @@ export interface QueueWorkerSettings extends Config {
   memoryMb: number;
   /** Milliseconds of silence after which another worker takes a job over (`RISKMODEL_WORKER_LOCK_MS`). */
   lockMs: number;
+  /** Whether the worker sets the models' schedules (`RISKMODEL_SCHEDULES`: `worker`, the default, or `operator`). */
+  setsSchedules: boolean;
   /** Seconds that jobs under way may take to finish when the worker is to stop (`RISKMODEL_SHUTDOWN_GRACE`). */
   shutdownGraceSeconds: number;
 }
@@ -44,6 +48,7 @@ export function readSettings(env: NodeJS.ProcessEnv): QueueWorkerSettings {
     threads: integerSetting(env, 'RISKMODEL_WORKER_THREADS', { fallback: 2, min: 1, max: 64 }),
     memoryMb: integerSetting(env, 'RISKMODEL_WORKER_MEMORY_MB', { fallback: 300, min: 64, max: 65_536 }),
     lockMs: integerSetting(env, 'RISKMODEL_WORKER_LOCK_MS', { fallback: 30_000, min: 500, max: 600_000 }),
+    setsSchedules: oneOf(env, 'RISKMODEL_SCHEDULES', ['worker', 'operator'], 'worker') === 'worker',
     shutdownGraceSeconds: integerSetting(env, 'RISKMODEL_SHUTDOWN_GRACE', { fallback: 25, min: 0, max: 3_600 }),
   };
 }
@@ -94,7 +99,7 @@ export async function startQueueWorker(
   // Loaded ahead of the first job; one that can't be loaded fails each batch with its reason.
   await Promise.allSettled(manifests.map((manifest) => deps.models.load(manifest)));
   await Promise.all(workers.map((worker) => worker.waitUntilReady()));
-  await Promise.all(manifests.map(({ metadata }) => queueOrphans(metadata.name, redis, settings.redisPrefix)));
+  await Promise.all(manifests.map((manifest) => tidyQueue(manifest, settings, redis)));
   logger.info({ models: manifests.map(({ metadata }) => metadata.name) }, 'ready');
 
   return {
@@ -110,13 +115,23 @@ export async function startQueueWorker(
   };
 }
 
-/** A server that was killed between recording a batch and queueing it has left it with nobody who will plan it. */
-async function queueOrphans(model: string, redis: Redis, prefix: string): Promise<void> {
-  const queue = openQueue(model, redis, prefix);
+/** Puts a model's queue in order: what was left out of it, and, unless somebody else sees to that, its schedules. */
+async function tidyQueue(
+  { metadata, spec }: RiskModel,
+  { redisPrefix, setsSchedules }: QueueWorkerSettings,
+  redis: Redis,
+): Promise<void> {
+  const queue = openQueue(metadata.name, redis, redisPrefix);
   try {
-    const recent = await new BatchStore(redis, prefix).list({ model, limit: mostOrphans });
-    for (const { id, state } of recent) if (state === 'queued') await queuePlanning(id, queue);
+    await queueOrphans(metadata.name, queue, new BatchStore(redis, redisPrefix));
+    if (setsSchedules) await syncSchedules(queue, spec.batch.schedules, () => new Date());
   } finally {
     await queue.close();
   }
+}
+
+/** A server that was killed between recording a batch and queueing it has left it with nobody who will plan it. */
+async function queueOrphans(model: string, queue: Queue, batches: BatchStore): Promise<void> {
+  const recent = await batches.list({ model, limit: mostOrphans });
+  for (const { id, state } of recent) if (state === 'queued') await queuePlanning(id, queue);
 }

@@ -1,6 +1,6 @@
 import { Worker, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { queueName, type PlanJob } from '@riskmodel/core/batches/queue.ts';
+import { openQueue, queueName, type PlanJob } from '@riskmodel/core/batches/queue.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { Processors, type WorkerDeps } from './processors.ts';
 
@@ -20,8 +20,11 @@ export function startWorker(
   deps: WorkerDeps,
   { redis, prefix, concurrency, lockMs }: WorkerOptions,
 ): Worker {
-  const processors = new Processors(manifest, deps);
-  const worker = new Worker(queueName(manifest.metadata.name), (job: Job) => processors.process(job), {
+  const { name } = manifest.metadata;
+  const queue = openQueue(name, redis, prefix);
+  queue.on('error', () => {});
+  const processors = new Processors(manifest, queue, deps);
+  const worker = new Worker(queueName(name), (job: Job) => processors.process(job), {
     connection: redis,
     prefix,
     concurrency,
@@ -30,12 +33,15 @@ export function startWorker(
     // A job that takes its worker down each time is given up after this many.
     maxStalledCount: 5,
   });
+  worker.on('closed', () => void queue.close());
   // Redis going away and coming back is told by the connection; here it would only be told again.
   worker.on('error', () => {});
   worker.on('failed', (job, error) => {
     // Told of every attempt; one that will be made again has not finished. A job that stalled too often fails without
     // having been processed, so that nobody else ends its batch.
-    if (job?.finishedOn !== undefined) void processors.fail((job.data as PlanJob).batchId, error).catch(() => {});
+    // A `schedule` job has no batch yet.
+    const batchId = (job?.data as Partial<PlanJob> | undefined)?.batchId;
+    if (job?.finishedOn !== undefined && batchId !== undefined) void processors.fail(batchId, error).catch(() => {});
   });
   return worker;
 }

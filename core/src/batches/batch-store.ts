@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import type { BatchInputFormat } from '../batchprediction/zz_generated.batchprediction.ts';
 import type { ClassificationReport } from '../evaluation/classification-report.ts';
 import { cancellableStates, finalStates, type Batch, type BatchState } from './batch.ts';
 
@@ -76,7 +77,7 @@ export class BatchStore {
   }
 
   /** Records a new batch in state `queued`; false when there is one of this id already. */
-  async create(batch: Pick<Batch, 'id' | 'model' | 'input' | 'createdAt'>): Promise<boolean> {
+  async create(batch: Pick<Batch, 'id' | 'model' | 'input' | 'format' | 'createdAt'>): Promise<boolean> {
     const keys = [this.#key('batch', batch.id), this.#key('batches'), this.#key('batches', batch.model)];
     const score = Date.parse(batch.createdAt);
     const created = await this.#redis.eval(
@@ -163,6 +164,7 @@ function batchOf(hash: Record<string, string>, chunks: string[]): Batch {
     id: hash['id'] as string,
     model: hash['model'] as string,
     input: hash['input'] as string,
+    ...(hash['format'] === undefined ? {} : { format: hash['format'] as BatchInputFormat }),
     state: hash['state'] as BatchState,
     rows: {
       total: hash['total'] === undefined ? null : Number(hash['total']),

@@ -1,3 +1,4 @@
+import type { BatchInputFormat } from '../batchprediction/zz_generated.batchprediction.ts';
 import type { ClassificationReport } from '../evaluation/classification-report.ts';
 
 export const batchStates = ['queued', 'planning', 'scoring', 'committing', 'done', 'failed', 'cancelled'] as const;
@@ -17,6 +18,8 @@ export interface Batch {
   id: string;
   model: string;
   input: string;
+  /** Present when the request said it. */
+  format?: BatchInputFormat;
   state: BatchState;
   /** `total` is null until the input was counted; `failed` are rejected rows. */
   rows: { total: number | null; done: number; failed: number };

@@ -90,6 +90,13 @@ describe('an idempotency key', () => {
     expect(await waitingJobs()).toHaveLength(1);
   });
 
+  test('for another format is refused too; the format is on record', async () => {
+    const first = await submit({ ...request, format: 'csv', idempotencyKey: 'march' });
+    expect(await store.get(first.id)).toMatchObject({ input: request.input, format: 'csv' });
+    const reused = submit({ ...request, format: 'ndjson', idempotencyKey: 'march' });
+    await expect(reused).rejects.toMatchObject({ code: 'IdempotencyKeyReused' });
+  });
+
   test.each<BatchState>(['planning', 'scoring', 'committing', 'done', 'failed', 'cancelled'])(
     'of a batch that is %s answers it and queues nothing',
     async (state) => {

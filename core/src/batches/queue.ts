@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { BatchInputFormat } from '../batchprediction/zz_generated.batchprediction.ts';
 import { RiskModelError } from '../errors.ts';
 import type { Batch } from './batch.ts';
 import type { BatchStore } from './batch-store.ts';
@@ -24,7 +25,9 @@ export const jobOptions = {
 } as const;
 
 /** The names of the jobs that a batch consists of; `chunk` jobs are the children of `commit`. */
-export type JobName = 'plan' | 'chunk' | 'commit';
+export type BatchJobName = 'plan' | 'chunk' | 'commit';
+/** The names of all jobs of a model's queue; `schedule` starts a batch by the clock (see schedules.ts). */
+export type JobName = BatchJobName | 'schedule';
 
 export interface PlanJob {
   batchId: string;
@@ -34,6 +37,8 @@ export interface BatchRequest {
   model: string;
   /** The URI of the input. */
   input: string;
+  /** The input's format, where its name and first bytes don't tell it. */
+  format?: BatchInputFormat | undefined;
   /** Two requests with the same key are one batch. */
   idempotencyKey?: string | undefined;
 }
@@ -48,10 +53,11 @@ export async function submitBatch(
   request: BatchRequest,
   { store, queue, now }: { store: BatchStore; queue: Queue; now: () => Date },
 ): Promise<Batch> {
-  const id = batchId(request);
-  await store.create({ id, model: request.model, input: request.input, createdAt: now().toISOString() });
+  const { model, input, format } = request;
+  const id = batchIdOf(request);
+  await store.create({ id, model, input, ...(format && { format }), createdAt: now().toISOString() });
   const batch = (await store.get(id)) as Batch;
-  if (batch.input !== request.input) {
+  if (batch.input !== input || batch.format !== format) {
     throw new RiskModelError(
       'IdempotencyKeyReused',
       'idempotencyKey: was already used for a batch with another input; use a new key for a new batch',
@@ -66,7 +72,8 @@ export async function queuePlanning(batchId: string, queue: Queue): Promise<void
   await queue.add('plan', { batchId } satisfies PlanJob, { jobId: `${batchId}.plan` });
 }
 
-function batchId({ model, idempotencyKey }: BatchRequest): string {
+/** The id that a request's batch has or gets. Without an idempotency key it is another one each time. */
+export function batchIdOf({ model, idempotencyKey }: Pick<BatchRequest, 'model' | 'idempotencyKey'>): string {
   if (idempotencyKey === undefined) return randomUUID();
   // A UUID (version 8, RFC 9562) made of the key, so that the same key is the same batch with nothing to look up.
   const hex = createHash('sha256').update(`${model}\0${idempotencyKey}`).digest('hex');

@@ -24,11 +24,32 @@ function schedule(timeZone: string): Record<string, unknown> {
   return { batch: { schedules: [{ name: 's', cron: '0 3 * * *', input: 'gs://bucket/x.csv', timeZone }] } };
 }
 
+function withCron(cron: string): Record<string, unknown> {
+  return { batch: { schedules: [{ name: 's', cron, input: 'gs://bucket/x.csv' }] } };
+}
+
 describe('features', () => {
   test('must differ in more than case, since BigQuery takes columns so', () => {
     const features = ['AGE', 'SEX', 'age'].map((name) => ({ name, type: 'Integer' }));
     expect(problemsOf({ features })).toBe(
       'm.json: spec.features[2].name: must differ in more than case from "AGE" (spec.features[0]): BigQuery takes both for one column',
+    );
+  });
+});
+
+describe('cron expressions', () => {
+  test.each(['0 3 * * *', '*/15 8-18 * * MON-FRI', '0 0 L * *', '0 0 29 2 *', '0 3 * * THU'])('%s is one', (cron) => {
+    expect(problemsOf(withCron(cron))).toBeUndefined();
+  });
+
+  test.each([
+    ['61 3 * * *', 'Constraint error, got value 61 expected range 0-59'],
+    ['a b c d e', 'Invalid characters, got value: a'],
+    ['0 0 31 2 *', 'Invalid explicit day of month definition'],
+    ['H 3 * * *', 'H is not supported'],
+  ])('%s is not', (cron, why) => {
+    expect(problemsOf(withCron(cron))).toBe(
+      `m.json: spec.batch.schedules[0].cron: can't be read as a cron expression: "${cron}": ${why}`,
     );
   });
 });

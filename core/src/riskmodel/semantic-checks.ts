@@ -1,3 +1,5 @@
+import { CronExpressionParser } from 'cron-parser';
+import { messageOf } from '../errors.ts';
 import { childPath } from './problem.ts';
 import type { Problem } from './problem.ts';
 import type { RiskModel } from './zz_generated.riskmodel.ts';
@@ -6,7 +8,11 @@ import type { RiskModel } from './zz_generated.riskmodel.ts';
  * What a CRD's schema can't say: for the cluster's admission webhook as for local mode. Each check is given a model that
  * the schema has passed and looks at nothing else: no file, no network.
  */
-const checks: ((model: RiskModel) => Problem[])[] = [findFeaturesThatDifferInCase, findUnknownTimeZones];
+const checks: ((model: RiskModel) => Problem[])[] = [
+  findFeaturesThatDifferInCase,
+  findUnknownTimeZones,
+  findBadCronExpressions,
+];
 
 /** The problems that all semantic checks find in a model that its schema has passed. */
 export function checkSemantics(model: RiskModel): Problem[] {
@@ -42,6 +48,32 @@ function findUnknownTimeZones({ spec }: RiskModel): Problem[] {
           },
         ],
   );
+}
+
+/** By the parser that the queue itself reads them with. */
+function findBadCronExpressions({ spec }: RiskModel): Problem[] {
+  return spec.batch.schedules.flatMap(({ cron }, index) => {
+    const why = cronProblem(cron);
+    return why === undefined
+      ? []
+      : [
+          {
+            path: `spec.batch.schedules[${index}].cron`,
+            message: `can't be read as a cron expression: "${cron}": ${why}`,
+          },
+        ];
+  });
+}
+
+function cronProblem(cron: string): string | undefined {
+  // A random minute, which would be another one each time.
+  if (/(^|[ ,])H/.test(cron)) return 'H is not supported';
+  try {
+    CronExpressionParser.parse(cron).next();
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 function isTimeZone(name: string): boolean {

@@ -45,6 +45,14 @@ function textOfChunks({ object, chunks }: InputPlan): Promise<string[]> {
   return Promise.all(chunks.map(async (chunk) => (await buffer(await store.read(object, chunk))).toString()));
 }
 
+test('a format that the request says is not asked of the name and the content', async () => {
+  const uri = await put('rows.txt', '{a}\n1\n');
+  expect(await plan(uri).catch((error: { code: string }) => error.code)).toBe('InvalidJson');
+  const tempDir = await mkdtemp(join(folder, 'job-'));
+  const options = { store, engine, chunkRows: 2, tempDir, stagingUri: 'gs://staging/batch', format: 'csv' as const };
+  expect(await planInput(uri, options)).toMatchObject({ format: 'csv', columns: [{ name: '{a}' }], records: 1 });
+});
+
 describe('text is cut between records', () => {
   test.each<[name: string, text: string, format: string, columns: string[], chunks: string[]]>([
     [

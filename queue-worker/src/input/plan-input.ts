@@ -48,6 +48,8 @@ export interface PlanInputOptions {
   /** A folder for temporary files, and where a decompressed copy is put. */
   tempDir: string;
   stagingUri: string;
+  /** The input's format, when whoever sent it said so; then its name and first bytes are not asked. */
+  format?: InputFormat | undefined;
   /** Columns that records may lack but that are read where a record has them. */
   optionalColumns?: readonly string[];
 }
@@ -76,7 +78,7 @@ export async function planInput(uri: string, options: PlanInputOptions): Promise
   if (object.size === 0) throw emptyInput(uri, 'the file is empty');
   const head = await readHead(object, store);
   const plain = isGzip(head) ? await decompress(object, options) : object;
-  const format = detectFormat(uri, plain === object ? head : await readHead(plain, store));
+  const format = options.format ?? detectFormat(uri, plain === object ? head : await readHead(plain, store));
   const plan = format === 'parquet' ? await planParquet(plain, options) : await planText(plain, format, options);
   await store.assertUnchanged(object);
   if (plan.records === 0) throw emptyInput(uri, 'it has no records');
