@@ -1,9 +1,23 @@
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isRunning, spawnProgram, stopChild } from '../../../cli/src/lifeline.ts';
+import { isRunning } from '../../../cli/src/lifeline.ts';
+
+/**
+ * Runs the program "$@" and ends with it; or kills the whole process group when standard input ends, which it does with
+ * the test however that ends. What a test cluster holds is not worth an orderly end: kube-apiserver takes a minute.
+ */
+const killWithParent = `
+exec 3<&0 </dev/null
+"$@" 3<&- &
+program=$!
+{ while read -r _ <&3; do :; done; kill -KILL 0; } 2>/dev/null &
+watcher=$!
+wait "$program"
+status=$?
+kill "$watcher" 2>/dev/null
+exit "$status"`;
 
 export interface ServerCommand {
   name: string;
@@ -35,7 +49,12 @@ export class ServerProcess {
     const { name, command, args, logFile, isReady, startTimeoutMs = 60_000 } = this.#command;
     const logFd = openSync(logFile, 'a');
     try {
-      this.#child = spawnProgram(command, args, { logFd });
+      this.#child = spawn('/bin/sh', ['-c', killWithParent, 'sh', command, ...args], {
+        stdio: ['pipe', logFd, logFd],
+        // A process group of its own: for what it starts to be signalled with it, and a terminal's Ctrl-C not to be.
+        detached: true,
+      });
+      this.#child.stdin?.on('error', () => {});
     } finally {
       closeSync(logFd);
     }
@@ -49,23 +68,35 @@ export class ServerProcess {
 
   /** Asks the program to stop, waits until it has gone, and kills it when that takes too long. */
   async stop(): Promise<void> {
-    if (this.#child) await stopChild(this.#child, this.#command.stopTimeoutMs ?? 10_000);
-    await this.#gone();
+    this.#signal('SIGTERM');
+    if (!(await this.#isGoneWithin(this.#command.stopTimeoutMs ?? 10_000))) await this.kill();
   }
 
   /** Ends the program at once, as a machine that fails would, and waits until it has gone. */
   async kill(): Promise<void> {
-    const child = this.#child;
-    if (!child || !isRunning(child)) return;
-    const exited = once(child, 'exit');
-    process.kill(-(child.pid as number), 'SIGKILL');
-    await exited;
-    await this.#gone();
+    this.#signal('SIGKILL');
+    await this.#isGoneWithin(Infinity);
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    if (this.#child?.pid === undefined) return;
+    try {
+      process.kill(-this.#child.pid, signal);
+    } catch {
+      // It ended in the meantime.
+    }
   }
 
   /** The child is a shell that leads a group; its end says little about the program, which may still be leaving. */
-  async #gone(): Promise<void> {
-    while (this.#child?.pid !== undefined && isGroupAlive(this.#child.pid)) await sleep(5);
+  async #isGoneWithin(timeoutMs: number): Promise<boolean> {
+    const group = this.#child?.pid;
+    if (group === undefined) return true;
+    const deadline = Date.now() + timeoutMs;
+    while (await isGroupAlive(group)) {
+      if (Date.now() > deadline) return false;
+      await sleep(10);
+    }
+    return true;
   }
 
   async #failure(what: string): Promise<Error> {
@@ -75,11 +106,20 @@ export class ServerProcess {
   }
 }
 
-function isGroupAlive(leader: number): boolean {
+/** Whether a process of the group still runs; one that has ended counts no more, even if nobody took note of it yet. */
+async function isGroupAlive(leader: number): Promise<boolean> {
+  const ids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name));
+  const fields = await Promise.all(ids.map(readState));
+  return fields.some(({ state, group }) => group === leader && state !== 'Z');
+}
+
+async function readState(id: string): Promise<{ state?: string; group?: number }> {
   try {
-    process.kill(-leader, 0);
-    return true;
+    const stat = await readFile(`/proc/${id}/stat`, 'utf8');
+    // The second field is the name in parentheses, which may have any character in it.
+    const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { state, group: Number(group) };
   } catch {
-    return false;
+    return {};
   }
 }
