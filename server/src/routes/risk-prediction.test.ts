@@ -38,7 +38,7 @@ describe('POST /risk-online-prediction', () => {
         { loc: ['body', 'AGE'], msg: 'must be >= 18', type: 'greater_than_equal' },
         { loc: ['body', 'SEX'], msg: 'is missing', type: 'missing' },
         { loc: ['body', 'INCOME'], msg: 'must be a number', type: 'number_type' },
-        { loc: ['body', 'OWNER'], msg: 'must be <= 1', type: 'less_than_equal' },
+        { loc: ['body', 'OWNER'], msg: 'must be true or false', type: 'bool_type' },
       ],
     });
     expect(session.runs).toEqual([]);
