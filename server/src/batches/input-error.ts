@@ -9,13 +9,14 @@ const inputErrorCodes = new Set([
   'InvalidParquet',
   'InvalidUri',
   'MissingColumns',
+  'MisspelledColumn',
   'RecordTooLong',
+  'RecordsTooLarge',
   'ReservedColumn',
   'TableTypeConflict',
   'TooManyColumns',
   'TooManyRejects',
   'UnsupportedColumnType',
-  'UnsupportedFormat',
 ]);
 
 /** Whether a batch failed for its input's sake, and not for the service's. */
