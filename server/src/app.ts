@@ -11,7 +11,7 @@ import { docsRoutes } from './routes/docs.ts';
 import { healthRoutes } from './routes/health.ts';
 import { landingRoutes } from './routes/landing.ts';
 import { metricsRoutes } from './routes/metrics.ts';
-import { openInferenceRoutes } from './routes/open-inference.ts';
+import { openInferenceLiveness, openInferenceRoutes } from './routes/open-inference.ts';
 import { riskPredictionRoutes } from './routes/risk-prediction.ts';
 import { v1PredictRoutes } from './routes/v1-predict.ts';
 import type { ServedModels } from './serving/served-models.ts';
@@ -44,6 +44,7 @@ export function makeApp(deps: AppDeps): Express {
   const app = baseApp(deps);
   app.use(riskPredictionRoutes(deps));
   app.use(v1PredictRoutes(deps));
+  app.use(openInferenceLiveness());
   app.use(openInferenceRoutes(deps));
   // The errors of the two inference protocols have another shape than everyone else's.
   app.use(['/v1', '/v2'], notFound, errorHandler(logger, 'error', 'Internal prediction error'));
@@ -61,6 +62,7 @@ export function makeLoadingApp(deps: BaseDeps): Express {
   const { readiness, logger, metrics } = deps;
   const app = baseApp(deps);
   app.use(healthRoutes(readiness));
+  app.use(openInferenceLiveness());
   app.use(metricsRoutes(metrics));
   app.use(() => {
     throw new HttpError(503, `not ready: ${readiness.reason ?? 'starting'}`, { headers: { 'Retry-After': '1' } });

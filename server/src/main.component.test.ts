@@ -178,7 +178,13 @@ describe('the server as a process', () => {
     const running = start();
     await running.listening();
     await until(async () => (await (await fetch(`${running.url}/readyz`)).text()).includes("can't be read"));
-    expect((await fetch(`${running.url}/livez`)).status).toBe(200);
+    for (const [path, status] of [
+      ['/livez', 200],
+      ['/v2/health/live', 200],
+      ['/v2/health/ready', 503],
+    ] as const) {
+      expect([path, (await fetch(running.url + path)).status]).toEqual([path, status]);
+    }
     const prediction = await fetch(`${running.url}/v1/models/credit:predict`, { method: 'POST', body: '{}' });
     expect(prediction.status).toBe(503);
     expect(prediction.headers.get('retry-after')).toBe('1');

@@ -31,7 +31,6 @@ export function openInferenceRoutes(deps: Deps): Router {
     get: (_request, response) =>
       sendJson(response, 200, { name: 'riskmodel', version, extensions: ['binary_tensor_data'] }),
   });
-  route(router, '/v2/health/live', { get: (_request, response) => sendJson(response, 200, { live: true }) });
   route(router, '/v2/health/ready', {
     get: (_request, response) => sendJson(response, isReady() ? 200 : 503, { ready: isReady() }),
   });
@@ -51,6 +50,13 @@ export function openInferenceRoutes(deps: Deps): Router {
     });
     route(router, `${path}/infer`, { post: (request, response) => infer(deps, served(request), request, response) });
   }
+  return router;
+}
+
+/** The protocol's `/livez`: apart from the rest, because it is answered also while models load. */
+export function openInferenceLiveness(): Router {
+  const router = Router();
+  route(router, '/v2/health/live', { get: (_request, response) => sendJson(response, 200, { live: true }) });
   return router;
 }
 
