@@ -1,10 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
+import { KubeError } from '../kube/kube-error.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { FakeClock, settle } from '../testing/fake-clock.ts';
 import { LeaseApi } from '../testing/lease-api.ts';
 import { quietLogger } from '../testing/quiet-logger.ts';
-import { LeaderElector, LeadershipLost, makeLeaderMetrics, microTime } from './leader-election.ts';
+import {
+  LeaderElector,
+  LeadershipLost,
+  makeLeaderMetrics,
+  microTime,
+  type LeaderElectionOptions,
+} from './leader-election.ts';
 
 const lease = { namespace: 'risk', name: 'operator' };
 
@@ -33,14 +40,22 @@ afterEach(async () => {
   expect(clock.timers).toBe(0);
 });
 
+interface StartOptions {
+  client?: LeaderElectionOptions['client'];
+  /** How long the work takes to end. */
+  workMs?: number;
+  chance?: number;
+  registry?: Registry;
+}
+
 /** A replica whose work lasts until it is told to end. `ended` resolves to the error, if any. */
 async function start(
   identity: string,
-  { client = api, workMs = 0, registry }: { client?: LeaseApi; workMs?: number; registry?: Registry } = {},
+  { client = api, workMs = 0, chance = 0, registry }: StartOptions = {},
 ): Promise<Candidate> {
   const { logger } = quietLogger();
   const metrics = registry ? { metrics: makeLeaderMetrics(registry)('operator') } : {};
-  const elector = new LeaderElector({ client, lease, identity, clock, random: () => 0, logger, ...metrics });
+  const elector = new LeaderElector({ client, lease, identity, clock, random: () => chance, logger, ...metrics });
   const controller = new AbortController();
   const worked: Candidate['worked'] = [];
   const work = async (signal: AbortSignal): Promise<void> => {
@@ -61,6 +76,25 @@ async function start(
 
 function spec(): Record<string, unknown> {
   return (api.objects.get('risk/operator') as KubeObject)['spec'] as Record<string, unknown>;
+}
+
+/** A client of the API server that fails for ever once its owner has died. */
+function mortal(): { client: LeaderElectionOptions['client']; die: () => void } {
+  let isDead = false;
+  const here = (): LeaseApi => {
+    if (isDead) throw new KubeError(0, undefined, 'nobody is there to ask');
+    return api;
+  };
+  return {
+    client: {
+      get: async (...args) => here().get(...args),
+      create: async (...args) => here().create(...args),
+      update: async (...args) => here().update(...args),
+    },
+    die: () => {
+      isDead = true;
+    },
+  };
 }
 
 describe('the first candidate', () => {
@@ -92,23 +126,41 @@ describe('a second candidate', () => {
     expect(second.worked).toEqual([]);
   });
 
-  test('takes over within the lease and two tries when the first is heard of no more', async () => {
-    const away = new LeaseApi();
+  test('takes over as soon as the lease has run out when the first is heard of no more', async () => {
     // The first one wrote the lease and died.
-    away.objects.set('risk/operator', {
-      apiVersion: '',
+    api.objects.set('risk/operator', {
+      apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
       metadata: { ...lease, resourceVersion: '0' },
       spec: { holderIdentity: 'a', leaseDurationSeconds: 15, leaseTransitions: 3 },
     });
-    api = away;
     const second = await start('b');
     await clock.advance(14_999);
     expect(second.worked).toEqual([]);
-    await clock.advance(4_000);
-    expect(second.worked).toHaveLength(1);
+    await clock.advance(1);
+    expect(second.worked).toEqual([{ from: 15_000 }]);
     expect(spec()).toMatchObject({ holderIdentity: 'b', leaseTransitions: 4 });
   });
+
+  test.each([0, 0.3, 0.6, 0.999])(
+    'leads less than 18 seconds after the first has died, with chance %d',
+    async (chance) => {
+      for (let livesMs = 100; livesMs < 5_000; livesMs += 300) {
+        api = new LeaseApi();
+        const { client, die } = mortal();
+        const [first, second] = [await start('a', { client }), await start('b', { chance })];
+        await clock.advance(livesMs);
+        die();
+        const diedAt = clock.now() - startedAt;
+        await clock.advance(18_000);
+        const [{ from } = { from: Infinity }] = second.worked;
+        expect(from - diedAt).toBeLessThan(18_000);
+        expect(first.worked[0]?.to).toBeLessThan(from);
+        second.stop();
+        await second.ended;
+      }
+    },
+  );
 
   test('goes by its own clock, however wrong that of the first is', async () => {
     api.objects.set('risk/operator', {
