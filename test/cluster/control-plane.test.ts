@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
@@ -12,6 +13,8 @@ import { makeValidator } from '@riskmodel/core/riskmodel/validator.ts';
 import type { ApiAnswer } from '../harness/cluster/api-client.ts';
 import { everyRequest } from '../harness/cluster/audit-log.ts';
 import { startControlPlane, type ControlPlane } from '../harness/cluster/control-plane.ts';
+import { startFakeNodes } from '../harness/cluster/fake-nodes.ts';
+import { makeHelm } from '../harness/cluster/helm.ts';
 import { eventually } from '../harness/eventually.ts';
 import { printFigure } from '../harness/figures.ts';
 import { repository } from '../harness/local-system.ts';
@@ -29,6 +32,8 @@ const { schema } = readResourceKind(riskModelCrdFile);
 const findSchemaProblems = makeValidator(schema);
 const findRuleProblems = compileRules(schema);
 
+const log = (line: string): void => void process.stderr.write(`  ${line}\n`);
+
 let plane: ControlPlane;
 
 beforeAll(async () => {
@@ -36,7 +41,7 @@ beforeAll(async () => {
     controllerManager: true,
     scheduler: true,
     audit: everyRequest,
-    log: (line) => process.stderr.write(`  ${line}\n`),
+    log,
   });
   printFigure(`a control plane from nothing to ready in ${(plane.startMs / 1_000).toFixed(1)} s`);
 }, buildTimeoutMs);
@@ -80,6 +85,36 @@ test('kubectl creates a namespace and a Deployment, which the controllers take u
 interface Pod {
   status: { conditions?: { reason: string }[] };
 }
+
+test('kwok plays nodes that the pods run on, as far as anybody can tell', async () => {
+  const startedAt = performance.now();
+  const stop = await startFakeNodes(plane, { count: 2, log });
+  try {
+    await plane.kubectl.run(['-n', 'trial', 'rollout', 'status', 'deployment/idle', '--timeout=30s']);
+    printFigure(`two nodes that are played, and the pods on them ready, in ${since(startedAt)} ms`);
+    await plane.kubectl.run(['-n', 'trial', 'delete', 'deployment', 'idle', '--cascade=foreground']);
+  } finally {
+    await stop();
+  }
+});
+
+test('helm installs a chart, and takes it away', async () => {
+  const helm = await makeHelm(plane, log);
+  const chart = await mkdtemp(join(tmpdir(), 'riskmodel-chart-'));
+  try {
+    await mkdir(join(chart, 'templates'));
+    await writeFile(join(chart, 'Chart.yaml'), JSON.stringify({ apiVersion: 'v2', name: 'small', version: '1.0.0' }));
+    const data = { release: '{{ .Release.Name }}' };
+    const template = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'from-chart' }, data };
+    await writeFile(join(chart, 'templates', 'config.yaml'), JSON.stringify(template));
+    await helm.run(['install', 'first', chart]);
+    expect(await plane.kubectl.json(['get', 'configmap', 'from-chart'])).toMatchObject({ data: { release: 'first' } });
+    await helm.run(['uninstall', 'first', '--wait']);
+    expect(await helm.json(['list'])).toEqual([]);
+  } finally {
+    await rm(chart, { recursive: true });
+  }
+});
 
 test('the API server is stopped, and killed, and comes back with what it had', async () => {
   await plane.kubectl.run(['create', 'configmap', 'kept', '--from-literal=a=1']);

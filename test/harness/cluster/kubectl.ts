@@ -13,21 +13,24 @@ export interface CommandOptions {
 export class ClusterCommand {
   readonly #program: string;
   readonly #kubeconfig: string;
+  readonly #env: Record<string, string>;
 
-  constructor(program: string, kubeconfig: string) {
+  /** @param env variables of its own, beside PATH and HOME */
+  constructor(program: string, kubeconfig: string, env: Record<string, string> = {}) {
     this.#program = program;
     this.#kubeconfig = kubeconfig;
+    this.#env = env;
   }
 
   /** The same program for the one that another kubeconfig file belongs to. */
   as(kubeconfig: string): ClusterCommand {
-    return new ClusterCommand(this.#program, kubeconfig);
+    return new ClusterCommand(this.#program, kubeconfig, this.#env);
   }
 
   /** Runs it and returns what it prints. @throws Error with the command and what it said, when it fails */
   async run(args: string[], { input, timeoutMs = 60_000 }: CommandOptions = {}): Promise<string> {
     const child = spawn(this.#program, args, {
-      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], KUBECONFIG: this.#kubeconfig },
+      env: { PATH: process.env['PATH'], HOME: process.env['HOME'], KUBECONFIG: this.#kubeconfig, ...this.#env },
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: timeoutMs,
     });
