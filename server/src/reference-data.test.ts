@@ -58,7 +58,7 @@ const pairsOf = (probabilities: Float32Array): number[][] =>
       );
     }
     expect(answers).toEqual(direct);
-  });
+  }, 30_000);
 
   test('have the same bits as instances', async () => {
     const response = await app.post('/v1/models/credit:predict', { instances: rows });

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { RiskModelError } from '@riskmodel/core/errors.ts';
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import type { ErrorRequestHandler } from 'express';
+import { Overloaded } from '../scoring/batcher.ts';
 import { HttpError } from './http-error.ts';
 import { requestIdOf } from './request-context.ts';
 import { sendJson } from './send.ts';
@@ -24,7 +25,8 @@ export function errorHandler(
 ): ErrorRequestHandler {
   return (error: unknown, request, response, next) => {
     const answer = toHttpError(error) ?? new HttpError(500, unforeseen);
-    if (answer.status >= 500) {
+    // Of requests turned away there are many at a time; the access log and the metrics have them.
+    if (answer.status >= 500 && !(error instanceof Overloaded)) {
       const level = answer.status === 503 ? 'warn' : 'error';
       logger[level]({ err: answer.cause ?? error, requestId: requestIdOf(request) }, `answering ${answer.status}`);
     }
@@ -43,7 +45,7 @@ function toHttpError(error: unknown): HttpError | undefined {
     const status = error.retry === 'later' ? 503 : statusOfCode[error.code];
     if (status === undefined) return undefined;
     return new HttpError(status, error.message, {
-      headers: status === 503 ? { 'Retry-After': '5' } : {},
+      headers: status === 503 ? { 'Retry-After': error instanceof Overloaded ? '1' : '5' } : {},
       cause: error.cause ?? error,
     });
   }

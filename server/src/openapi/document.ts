@@ -11,6 +11,7 @@ type Paths = Record<string, Record<string, unknown>>;
 const detail = schemaRef('Detail');
 const protocolError = schemaRef('ProtocolError');
 const noRedis: [string, typeof detail] = ['Redis is away; see Retry-After. Online predictions go on.', detail];
+const overloaded = 'Too many rows wait for the model; see Retry-After.';
 const location = { Location: { description: 'Where to look at the batch.', schema: { type: 'string' } } };
 
 /**
@@ -71,6 +72,7 @@ function originalPaths({ name, manifest }: Model): Paths {
           ...bodyFailures(detail),
           422: ['Fields are missing, of the wrong type or out of range.', schemaRef('ValidationProblems')],
           500: ['The model failed.', detail],
+          503: [overloaded, detail],
         },
       }),
     },
@@ -180,6 +182,7 @@ function v1Paths(models: readonly Model[]): Paths {
           ...bodyFailures(protocolError),
           400: ['The body is not as above; the message names the instance and the feature.', protocolError],
           500: ['The model failed.', protocolError],
+          503: [overloaded, protocolError],
         },
       }),
     };
@@ -350,6 +353,7 @@ function inferOperation({ name, session, encoder, manifest }: Model, id: string)
       ...bodyFailures(protocolError),
       400: ['The request is not as the protocol says, or a value is refused; the message names both.', protocolError],
       500: ['The model failed.', protocolError],
+      503: [overloaded, protocolError],
     },
   });
 }

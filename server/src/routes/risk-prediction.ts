@@ -10,6 +10,7 @@ import { requestIdOf } from '../http/request-context.ts';
 import { route } from '../http/routing.ts';
 import { sendJson, sendJsonText } from '../http/send.ts';
 import { inputError } from '../batches/input-error.ts';
+import { Overloaded } from '../scoring/batcher.ts';
 import type { ServedModels } from '../serving/served-models.ts';
 import { acceptBatch } from './batches.ts';
 
@@ -40,6 +41,7 @@ async function predictOnline(deps: Deps, request: Request, response: Response): 
   try {
     probabilities = await scorer.score(row, 1);
   } catch (cause) {
+    if (cause instanceof Overloaded) throw cause;
     throw new HttpError(500, 'Internal prediction error', { cause });
   }
   sendJsonText(response, 200, `[${probabilities[0]},${probabilities[1]}]`);

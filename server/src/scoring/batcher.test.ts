@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Batcher, type ModelRun } from './batcher.ts';
+import { Batcher, Overloaded, type ModelRun } from './batcher.ts';
 
 /** Answers a row [x, y] with [x, y], when told to, so that tests decide when a run ends. */
 class ManualModel implements ModelRun {
@@ -92,6 +92,77 @@ describe('Batcher', () => {
   test('an answer of the wrong length is a failure', async () => {
     const batcher = new Batcher({ run: async () => new Float32Array(3) }, { width: 2 });
     await expect(batcher.score(Float32Array.of(1, 1), 1)).rejects.toThrow('answered 1 rows with 3 numbers');
+  });
+
+  describe('when the queue is full', () => {
+    const full = { width: 2, largestRun: 2, largestQueue: 2 };
+
+    /** A batcher whose run is under way and whose queue is full, of single rows. */
+    function fill(): { model: ManualModel; batcher: Batcher; taken: Promise<Float32Array>[]; shed: () => number } {
+      let shed = 0;
+      const model = new ManualModel();
+      const batcher = new Batcher(model, { ...full, onShed: () => shed++ });
+      const taken = [1, 2, 3, 4, 5].map((n) => batcher.score(Float32Array.of(n, n), 1));
+      return { model, batcher, taken, shed: () => shed };
+    }
+
+    test('a further request is turned away and counted, those that wait are answered', async () => {
+      const { model, batcher, taken, shed } = fill();
+      await expect(batcher.score(Float32Array.of(6, 6), 1)).rejects.toThrow(Overloaded);
+      await expect(batcher.score(new Float32Array(6), 3)).rejects.toThrow('4 rows wait for the model');
+      expect(shed()).toBe(2);
+      for (let run = 0; run < 3; run++) {
+        model.end(run);
+        await settle();
+      }
+      expect((await Promise.all(taken)).map(([value]) => value)).toEqual([1, 2, 3, 4, 5]);
+      expect(model.runs.map(({ rows }) => rows)).toEqual([1, 2, 2]);
+    });
+
+    test('requests are taken on again as soon as a run has begun with some of those that waited', async () => {
+      const { model, batcher, shed } = fill();
+      model.end(0);
+      await settle();
+      const next = batcher.score(Float32Array.of(6, 6), 1);
+      for (let run = 1; run < 4; run++) {
+        model.end(run);
+        await settle();
+      }
+      expect([...(await next)]).toEqual([6, 6]);
+      expect(shed()).toBe(0);
+    });
+
+    test('no rows are answered all the same', async () => {
+      expect(await fill().batcher.score(new Float32Array(0), 0)).toHaveLength(0);
+    });
+
+    test('a request larger than the queue is taken on by an idle model, and counts with all its parts', async () => {
+      const model = new ManualModel();
+      const batcher = new Batcher(model, full);
+      const large = batcher.score(Float32Array.of(1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), 7);
+      await expect(batcher.score(Float32Array.of(9, 9), 1)).rejects.toThrow('5 rows wait');
+      for (let run = 0; run < 4; run++) {
+        model.end(run);
+        await settle();
+      }
+      expect(await large).toHaveLength(14);
+    });
+
+    test('parts that are given up after a failure no longer count', async () => {
+      const model = new ManualModel();
+      const batcher = new Batcher(model, full);
+      const large = batcher.score(new Float32Array(14), 7);
+      model.end(0, new Error('out of memory'));
+      await expect(large).rejects.toThrow('out of memory');
+      // Exactly as many rows as from the start.
+      const taken = [1, 2, 3, 4, 5].map((n) => batcher.score(Float32Array.of(n, n), 1));
+      await expect(batcher.score(Float32Array.of(6, 6), 1)).rejects.toThrow('4 rows wait');
+      for (let run = 1; run < 4; run++) {
+        model.end(run);
+        await settle();
+      }
+      expect(await Promise.all(taken)).toHaveLength(5);
+    });
   });
 
   test('no rows are no run', async () => {

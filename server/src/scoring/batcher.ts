@@ -1,3 +1,5 @@
+import { RiskModelError } from '@riskmodel/core/errors.ts';
+
 /** The part of core's Session that scoring needs. */
 export interface ModelRun {
   /** Scores `rows` rows of a row-major `[rows, width]` matrix; answers row-major `[rows, 2]`. */
@@ -6,6 +8,16 @@ export interface ModelRun {
 
 /** Told of every run of the model: how many rows it took and how long, in seconds. */
 export type RunObserver = (rows: number, seconds: number) => void;
+
+/** More rows wait for the model than it will have scored before their clients lose patience. */
+export class Overloaded extends RiskModelError {
+  constructor(waitingRows: number) {
+    super('Overloaded', `too many requests: ${waitingRows} rows wait for the model; try again later`, {
+      retry: 'later',
+    });
+    this.name = 'Overloaded';
+  }
+}
 
 /** Requests in the rows of one run. */
 interface Run {
@@ -25,27 +37,53 @@ interface Waiter {
 export const largestRun = 1_024;
 
 /**
+ * With so many runs' worth of rows waiting, further requests are turned away: answers that come after their clients
+ * have gone help nobody, and what waits takes memory. A run takes milliseconds, so this is a wait of less than a second
+ * for most models.
+ */
+export const largestQueue = 64;
+
+/**
  * Scores requests that wait together in one run of the model. When no run is under way a request is scored at once, so
  * a lone one waits for nobody; rows that arrive during a run go into the next. A run costs about as much for one row as
- * for dozens, which is why this pays.
+ * for dozens, which is why this pays. The queue is bounded: a request that comes when it is full is turned away.
  */
 export class Batcher {
   readonly #model: ModelRun;
   readonly #width: number;
   readonly #largestRun: number;
+  readonly #maxWaitingRows: number;
   readonly #onRun: RunObserver;
+  readonly #onShed: () => void;
   /** Runs that wait, the last of which may have room left. */
   readonly #waiting: Run[] = [];
   /** Done with, to be filled again. */
   readonly #spare: Run[] = [];
   #running = false;
+  /** Rows of the requests taken on that no run has begun with. */
+  #waitingRows = 0;
 
-  /** @param options.width features of a row */
-  constructor(model: ModelRun, options: { width: number; largestRun?: number; onRun?: RunObserver }) {
+  /**
+   * @param options.width features of a row
+   * @param options.largestQueue number of full runs that may wait
+   * @param options.onShed told of every request that is turned away
+   */
+  constructor(
+    model: ModelRun,
+    options: {
+      width: number;
+      largestRun?: number;
+      largestQueue?: number;
+      onRun?: RunObserver;
+      onShed?: () => void;
+    },
+  ) {
     this.#model = model;
     this.#width = options.width;
     this.#largestRun = options.largestRun ?? largestRun;
+    this.#maxWaitingRows = this.#largestRun * (options.largestQueue ?? largestQueue);
     this.#onRun = options.onRun ?? (() => {});
+    this.#onShed = options.onShed ?? (() => {});
   }
 
   /**
@@ -53,19 +91,34 @@ export class Batcher {
    * returns, so the caller may reuse the matrix at once; with more rows it must leave the matrix alone until answered.
    *
    * @returns row-major `[rows, 2]`
-   * @throws what the run threw that scored these rows; other requests are not affected by it unless they shared the run
+   * @throws Overloaded when the queue is full, whatever the request's own size: an idle model takes any;
+   *   or what the run threw that scored these rows; other requests are not affected by it unless they shared the run
    */
   score(matrix: Float32Array, rows: number): Promise<Float32Array> {
     if (rows === 0) return Promise.resolve(new Float32Array(0));
+    if (this.#waitingRows >= this.#maxWaitingRows) {
+      this.#onShed();
+      return Promise.reject(new Overloaded(this.#waitingRows));
+    }
+    this.#waitingRows += rows;
     return rows <= this.#largestRun ? this.#enqueue(matrix, 0, rows) : this.#scoreInParts(matrix, rows);
   }
 
   /** One part after the other, so that requests which arrive meanwhile get their turn in between. */
   async #scoreInParts(matrix: Float32Array, rows: number): Promise<Float32Array> {
     const probabilities = new Float32Array(rows * 2);
-    for (let from = 0; from < rows; from += this.#largestRun) {
-      const part = Math.min(this.#largestRun, rows - from);
-      probabilities.set(await this.#enqueue(matrix, from, part), from * 2);
+    let from = 0;
+    try {
+      while (from < rows) {
+        const part = Math.min(this.#largestRun, rows - from);
+        const answer = this.#enqueue(matrix, from, part);
+        const first = from;
+        from += part;
+        probabilities.set(await answer, first * 2);
+      }
+    } finally {
+      // After a run that failed the other parts wait no longer.
+      this.#waitingRows -= rows - from;
     }
     return probabilities;
   }
@@ -99,6 +152,7 @@ export class Batcher {
   async #work(): Promise<void> {
     this.#running = true;
     for (let run = this.#waiting.shift(); run !== undefined; run = this.#waiting.shift()) {
+      this.#waitingRows -= run.rows;
       await this.#execute(run);
       run.rows = 0;
       run.waiters = [];

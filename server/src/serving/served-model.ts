@@ -16,10 +16,19 @@ export interface ServedModel {
 /** Puts the batcher, the cache (when the manifest asks for one and there is a Redis) and the metrics around a model. */
 export function serveModel(
   model: Model,
-  { metrics, cache }: { metrics: ServerMetrics; cache?: { redis: CacheRedis; prefix: string } | undefined },
+  {
+    metrics,
+    cache,
+    largestQueue,
+  }: {
+    metrics: ServerMetrics;
+    cache?: { redis: CacheRedis; prefix: string } | undefined;
+    /** Number of full runs that may wait; the batcher's own limit when absent. */
+    largestQueue?: number | undefined;
+  },
 ): ServedModel {
   const { width } = model.encoder;
-  const { onRun, onScored, onCacheResult } = metrics.forModel(model);
+  const { onRun, onShed, onScored, onCacheResult } = metrics.forModel(model);
   const ttl = model.manifest.spec.online.cache?.ttl;
   const predictionCache =
     ttl === undefined || cache === undefined
@@ -30,7 +39,12 @@ export function serveModel(
           ttl: parseDuration(ttl),
           onResult: onCacheResult,
         });
-  const batcher = new Batcher(model.session, { width, onRun });
+  const batcher = new Batcher(model.session, {
+    width,
+    onRun,
+    onShed,
+    ...(largestQueue !== undefined && { largestQueue }),
+  });
   return {
     model,
     scorer: new Scorer(batcher, { width, cache: predictionCache, onScored }),

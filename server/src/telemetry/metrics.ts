@@ -4,6 +4,7 @@ import type { CacheResult } from '../scoring/prediction-cache.ts';
 /** What one model's scoring is counted by. */
 export interface ModelMetrics {
   onRun: (rows: number, seconds: number) => void;
+  onShed: () => void;
   /** `probabilities` are row-major `[rows, 2]`. */
   onScored: (probabilities: Float32Array) => void;
   onCacheResult: (result: CacheResult, rows: number) => void;
@@ -63,6 +64,12 @@ export function makeMetrics(options: { processMetrics: boolean } = { processMetr
     buckets: [0.00002, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1],
     registers,
   });
+  const shed = new Counter({
+    name: 'riskmodel_requests_shed_total',
+    help: 'Requests answered with 503 because too many rows waited for the model.',
+    labelNames: ['model'],
+    registers,
+  });
   const predicted = new Histogram({
     name: 'riskmodel_predicted_probability',
     help: 'prob_1 of the answers given, cached ones included.',
@@ -115,11 +122,17 @@ export function makeMetrics(options: { processMetrics: boolean } = { processMetr
       info.set({ model, version, sha256 }, 1);
       const rows = runRows.labels({ model });
       const seconds = runSeconds.labels({ model });
+      const shedRequests = shed.labels({ model });
+      // Seen as 0 before the first, so that its rate is known.
+      shedRequests.inc(0);
       const probability = predicted.labels({ model, version });
       return {
         onRun(count, duration) {
           rows.observe(count);
           seconds.observe(duration);
+        },
+        onShed() {
+          shedRequests.inc();
         },
         onScored(probabilities) {
           for (let i = 1; i < probabilities.length; i += 2) probability.observe(probabilities[i] as number);

@@ -144,6 +144,7 @@ export async function startTestApp(options: {
   cacheRedis?: CacheRedis;
   batches?: StubBatches;
   bodyLimit?: number;
+  largestQueue?: number;
 }): Promise<TestApp> {
   const logs: Record<string, unknown>[] = [];
   const logger = makeLogger('server', 'debug', {
@@ -156,7 +157,7 @@ export async function startTestApp(options: {
   const closing = new AbortController();
   const cache = options.cacheRedis === undefined ? undefined : { redis: options.cacheRedis, prefix: 'test' };
   const models = new ServedModels(
-    options.models.map((model) => serveModel(model, { metrics, cache })),
+    options.models.map((model) => serveModel(model, { metrics, cache, largestQueue: options.largestQueue })),
     options.defaultModel,
   );
   const bodyLimit = options.bodyLimit ?? 16 << 20;
