@@ -12,7 +12,7 @@ import { startKubeProxy } from './kube-proxy.ts';
 import { startKubelet } from './kubelet.ts';
 import type { NodeContext } from './node-context.ts';
 import { NodeNamespaces } from './node-namespaces.ts';
-import { connectNode, type NodeNetwork } from './node-network.ts';
+import { connectNode, disconnectNode, type NodeNetwork } from './node-network.ts';
 import { whyNoNode } from './node-requirements.ts';
 import { makeRunFolder, removeAbandonedRuns } from './run-folder.ts';
 
@@ -72,6 +72,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     const namespaces = await NodeNamespaces.create(folder);
     undo.push(() => namespaces.end());
     const network = await connectNode(namespaces);
+    undo.push(() => disconnectNode(network));
     const [plane, containerd] = await Promise.all([
       startPlane(options, network, undo),
       startRuntime({ folder, namespaces, network, nodeName }, pauseFile),

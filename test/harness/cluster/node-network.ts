@@ -4,6 +4,8 @@ import { runCommand } from './run-command.ts';
 
 /** The addresses of one cluster, all inside of one block that this machine routes to the node. */
 export interface NodeNetwork {
+  /** The name of this machine's end of the cable to the node. */
+  hostInterface: string;
   /** This machine's end of the cable to the node: what pods reach the API server and a test's own servers at. */
   hostAddress: string;
   nodeAddress: string;
@@ -22,7 +24,7 @@ const blocks = 32;
 export async function connectNode(namespaces: NodeNamespaces): Promise<NodeNetwork> {
   for (let block = 0; block < blocks; block++) {
     const network = networkOfBlock(block);
-    const host = `rmtest${block}`;
+    const { hostInterface: host } = network;
     if (networkInterfaces()[host] !== undefined) continue;
     // The kernel refuses a name that is taken, which makes this the claim of the block.
     const cable = `link add ${host} type veth peer name eth0 netns ${namespaces.pid}`;
@@ -46,10 +48,21 @@ export async function connectNode(namespaces: NodeNamespaces): Promise<NodeNetwo
   throw new Error(`all ${blocks} address blocks for test clusters are in use (interfaces rmtest*)`);
 }
 
+/**
+ * Takes the cable away. It would go with the namespaces, but the kernel takes its time over that, and a next cluster
+ * would find the block in use.
+ */
+export async function disconnectNode({ hostInterface }: NodeNetwork): Promise<void> {
+  await runCommand('ip', ['link', 'delete', hostInterface]).catch((error: Error) => {
+    if (!error.message.includes('Cannot find device')) throw error;
+  });
+}
+
 function networkOfBlock(block: number): NodeNetwork {
   const prefix = `198.${18 + Math.floor(block / 16)}`;
   const third = (block % 16) * 16;
   return {
+    hostInterface: `rmtest${block}`,
     hostAddress: `${prefix}.${third}.1`,
     nodeAddress: `${prefix}.${third}.2`,
     podCidr: `${prefix}.${third + 1}.0/24`,
