@@ -21,6 +21,8 @@ interface Said {
 
 let plane: ControlPlane;
 let said: Said[] = [];
+/** What replicas wrote to their standard error, to be told when a test fails. */
+let complaints: string[] = [];
 const children = new Set<ChildProcess>();
 
 beforeAll(async () => {
@@ -29,6 +31,7 @@ beforeAll(async () => {
 afterEach(async () => {
   await Promise.all([...children].map((child) => end(child, 'SIGKILL')));
   said = [];
+  complaints = [];
   await plane.kubectl.run(['delete', 'lease', 'test-election', '--ignore-not-found']);
 });
 afterAll(() => plane?.stop());
@@ -47,10 +50,11 @@ async function start(identity: string): Promise<ChildProcess> {
     process.execPath,
     ['--disable-warning=ExperimentalWarning', program, plane.kubeconfig, identity],
     {
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
   children.add(child);
+  createInterface({ input: child.stderr }).on('line', (line) => complaints.push(line));
   createInterface({ input: child.stdout }).on('line', (line) => said.push(JSON.parse(line) as Said));
   await heard(identity, 'waits');
   return child;
@@ -61,7 +65,8 @@ async function heard(identity: string, what: string, timeoutMs = 30_000): Promis
   let at = 0;
   await eventually(async () => {
     const entry = said.find((each) => each.identity === identity && each.what === what);
-    if (entry === undefined) throw new Error(`${identity} has not said "${what}"`);
+    if (entry === undefined)
+      throw new Error([`${identity} has not said "${what}"`, ...complaints.slice(-20)].join('\n'));
     at = entry.at;
   }, timeoutMs);
   return at;
