@@ -1,6 +1,10 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import type { KubeClient } from './kube/client.ts';
+import { batchPredictions } from './batchprediction/resource-type.ts';
+import { BatchPredictionReconciler } from './batchprediction/reconciler.ts';
+import { RedisRuns } from './batchprediction/runs.ts';
+import { appeared, enqueueModelOfRun, enqueueWaitingRuns, stateChanged } from './batchprediction/watches.ts';
 import { keyOf, type KubeObject } from './kube/object.ts';
 import { labels, managedBy } from './riskmodel/labels.ts';
 import { RedisModelQueues } from './riskmodel/model-queues.ts';
@@ -27,10 +31,13 @@ export interface Operator {
 }
 
 const lease = 'riskmodel-operator';
-/** Reconciles of different models at a time. */
+/** Reconciles of different objects of a kind at a time. */
 const concurrency = 8;
 
-/** The operator, ready to run: caches, and a controller that reconciles RiskModels while this replica leads. */
+/**
+ * The operator, ready to run: caches, and controllers that reconcile RiskModels and BatchPredictions while this replica
+ * leads.
+ */
 export function makeOperator(
   settings: OperatorSettings,
   { client, redis, logger, now, manager: times }: OperatorDeps,
@@ -73,7 +80,10 @@ export function makeOperator(
     // What changes in a model's status was written here.
     predicate: anyOf(generationChanged, deletionChanged),
     owns: [...ownedTypes, ...optionalTypes],
-    watches: [{ type: pods, map: modelOfPod }],
+    watches: [
+      { type: pods, map: modelOfPod },
+      { type: batchPredictions, map: enqueueModelOfRun, predicate: stateChanged },
+    ],
     concurrency,
     reconcile: async (key) => reconciler.reconcile(key),
   });
@@ -82,6 +92,29 @@ export function makeOperator(
       if (event.type === 'deleted') reconciler.forget(event.object);
     });
   }
+
+  const runReconciler = new BatchPredictionReconciler({
+    client,
+    storeOf: (type) => manager.store(type),
+    runs: new RedisRuns(redis, settings.workloads, now),
+    events,
+    logger,
+    now,
+  });
+  manager.addController({
+    name: 'batchprediction',
+    for: batchPredictions,
+    // What changes in a run's status was written here.
+    predicate: anyOf(generationChanged, deletionChanged),
+    watches: [
+      { type: riskModels, map: enqueueWaitingRuns(() => manager.store(batchPredictions)), predicate: appeared },
+    ],
+    concurrency,
+    reconcile: async (key) => runReconciler.reconcile(key),
+  });
+  manager.store(batchPredictions).subscribe((event) => {
+    if (event.type === 'deleted') runReconciler.forget(event.object);
+  });
   return {
     run: (signal) => manager.run(signal).finally(() => events.stop()),
   };

@@ -9,8 +9,10 @@ import type { EventRecorder } from '../runtime/event-recorder.ts';
 import { Applier, fieldManager, NotOwnedError, type Writer } from './applier.ts';
 import { gather, podsOf, type Observed, type StoreOf } from './gather.ts';
 import { annotations } from './labels.ts';
+import { lastBatchOf, untilNextLook, type ModelBatches } from './last-batch.ts';
 import { revisionObjectName, workerName } from './names.ts';
 import { findPodFailure } from './pod-failure.ts';
+import { isRedisUnavailable } from './redis-access.ts';
 import {
   autoscalers,
   configMaps,
@@ -50,8 +52,10 @@ export interface ReconcilerClient extends Writer {
 
 /** What of a model lies outside of the cluster. */
 export interface ModelQueues {
+  /** Makes the model's schedules in Redis those of its spec, and tells what batches it has. */
+  sync(model: RiskModel): Promise<ModelBatches>;
   /** Takes the model's schedules and waiting batches out of Redis. */
-  remove(model: string, namespace: string): Promise<void>;
+  remove(model: RiskModel): Promise<void>;
 }
 
 export interface ReconcilerDeps {
@@ -94,8 +98,23 @@ export class RiskModelReconciler {
     const observed = gather(model, this.#deps.storeOf, this.#applier);
     const rollout = this.#plan(model, observed);
     const notOwned = await this.#apply(model, observed, rollout);
-    await this.#writeStatus(model, rollout, notOwned);
-    return rollout.requeueAfter === undefined ? undefined : { requeueAfterMs: rollout.requeueAfter };
+    const batches = await this.#syncQueue(model);
+    await this.#writeStatus(model, rollout, notOwned, batches);
+    const nextLookMs = untilNextLook(batches, this.#deps.now());
+    return { requeueAfterMs: Math.min(rollout.requeueAfter ?? nextLookMs, nextLookMs) };
+  }
+
+  /** What Redis says, or nothing while it is away: that keeps a model from nothing but batches. */
+  async #syncQueue(model: RiskModel): Promise<ModelBatches | undefined> {
+    const { queues, logger } = this.#deps;
+    try {
+      return await queues.sync(model);
+    } catch (error) {
+      if (!isRedisUnavailable(error)) throw error;
+      const { name, namespace } = model.metadata;
+      logger.debug({ model: name, namespace, err: error }, 'the schedules and the last batch stay as they are');
+      return undefined;
+    }
   }
 
   #plan(model: RiskModel, { revisions, selected }: Observed): Rollout {
@@ -206,13 +225,21 @@ export class RiskModelReconciler {
     await this.#applier.delete(type, { namespace, name }, uid);
   }
 
-  async #writeStatus(model: RiskModel, rollout: Rollout, notOwned: string[]): Promise<void> {
+  async #writeStatus(
+    model: RiskModel,
+    rollout: Rollout,
+    notOwned: string[],
+    batches: ModelBatches | undefined,
+  ): Promise<void> {
     const { storeOf, now } = this.#deps;
     // As it is now, with what was just applied.
     const { revisions } = gather(model, storeOf, this.#applier);
     const failure =
       rollout.stable === rollout.desired ? undefined : findPodFailure(podsOf(model, rollout.desired, storeOf));
-    await this.#applyStatus(model, makeStatus({ model, rollout, revisions, failure, notOwned, now: now() }));
+    const made = makeStatus({ model, rollout, revisions, failure, notOwned, now: now() });
+    const { lastBatch: before, ...status } = made;
+    const lastBatch = batches === undefined ? before : lastBatchOf(before, batches.newest);
+    await this.#applyStatus(model, { ...status, ...(lastBatch && { lastBatch }) });
   }
 
   async #applyStatus(model: RiskModel, status: RiskModelStatus): Promise<void> {
@@ -263,7 +290,7 @@ export class RiskModelReconciler {
   async #finalize(model: RiskModel): Promise<undefined> {
     const { finalizers = [], name, namespace = '' } = model.metadata;
     if (!finalizers.includes(finalizer)) return undefined;
-    await this.#deps.queues.remove(name, namespace);
+    await this.#deps.queues.remove(model);
     await this.#patchFinalizers(
       model,
       finalizers.filter((other) => other !== finalizer),

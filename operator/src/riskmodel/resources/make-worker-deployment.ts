@@ -37,7 +37,8 @@ export function makeWorkerDeployment(model: RiskModel, settings: WorkloadSetting
           configMapName: workerName(name),
           resources: model.spec.batch.resources,
           defaultResources,
-          env: {},
+          // Schedules are the operator's to set: a pod that starts may have an old manifest.
+          env: { RISKMODEL_SCHEDULES: 'operator' },
           container: {},
           terminationGracePeriodSeconds: finishSeconds,
           labels: selector,
