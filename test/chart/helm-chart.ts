@@ -24,6 +24,7 @@ export interface RenderedObject {
   };
   spec?: Record<string, unknown> & { template?: { metadata: { labels: Record<string, string> }; spec: PodSpec } };
   rules?: PolicyRule[];
+  webhooks?: Record<string, unknown>[];
   roleRef?: { kind: string; name: string };
   subjects?: { kind: string; name: string; namespace: string }[];
   data?: Record<string, string>;
@@ -33,6 +34,7 @@ export interface RenderedObject {
 export interface PolicyRule {
   apiGroups: string[];
   resources: string[];
+  resourceNames?: string[];
   verbs: string[];
 }
 
@@ -49,7 +51,7 @@ export interface Container {
   env?: EnvVar[];
   resources: { requests?: Record<string, string>; limits?: Record<string, string> };
   securityContext: object;
-  volumeMounts?: { name: string; mountPath: string }[];
+  volumeMounts?: { name: string; mountPath: string; readOnly?: boolean }[];
 }
 
 export interface EnvVar {

@@ -41,6 +41,15 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{ include "risk-model.fullname" . }}-operator
 {{- end }}
 
+{{- define "risk-model.webhookName" -}}
+{{ include "risk-model.fullname" . }}-webhook
+{{- end }}
+
+{{/* Whether there is a webhook; empty if not. It is an object of the whole cluster, which scope Namespaced keeps off. */}}
+{{- define "risk-model.webhookEnabled" -}}
+{{- if and .Values.webhook.enabled (eq .Values.scope "Cluster") }}true{{ end }}
+{{- end }}
+
 {{- define "risk-model.redisName" -}}
 {{ include "risk-model.fullname" . }}-redis
 {{- end }}
