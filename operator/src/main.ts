@@ -1,8 +1,12 @@
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { messageOf } from '@riskmodel/core/errors.ts';
 import { connectRedis } from '@riskmodel/core/redis/connect.ts';
 import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
+import { AdmissionWebhook } from './admission/admission-webhook.ts';
+import { runBeside } from './admission/run-beside.ts';
 import { KubeClient } from './kube/client.ts';
 import { loadConnection } from './kube/load-connection.ts';
+import { makeRequestMetrics } from './kube/request-metrics.ts';
 import { makeOperator } from './operator.ts';
 import { readSettings } from './settings.ts';
 
@@ -12,10 +16,23 @@ try {
   const stopping = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopping.abort());
 
-  const client = new KubeClient({ connection: await loadConnection(process.env), userAgent: 'riskmodel-operator' });
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const client = new KubeClient({
+    connection: await loadConnection(process.env),
+    userAgent: 'riskmodel-operator',
+    metrics: makeRequestMetrics(registry),
+  });
   const redis = connectRedis(settings.redisUrl, 'request', (err) => logger.warn({ err }, 'Redis does not answer'));
   try {
-    await makeOperator(settings, { client, redis, logger, now: () => new Date() }).run(stopping.signal);
+    const manager = { registry };
+    const operator = makeOperator(settings, { client, redis, logger, now: () => new Date(), manager });
+    const programs = [(signal: AbortSignal) => operator.run(signal)];
+    if (settings.admission) {
+      const webhook = new AdmissionWebhook(settings.admission, { client, registry, logger });
+      programs.push((signal) => webhook.run(signal));
+    }
+    await runBeside(programs, stopping.signal);
     logger.info('stopped');
   } finally {
     redis.disconnect();

@@ -1,5 +1,6 @@
 import { integerSetting, logLevels, type LogLevel } from '@riskmodel/core/config.ts';
 import { RiskModelError } from '@riskmodel/core/errors.ts';
+import type { AdmissionSettings } from './admission/settings.ts';
 import type { RedisReference, WorkloadSettings } from './riskmodel/settings.ts';
 
 /** What the chart tells the operator, by environment variables. */
@@ -16,6 +17,8 @@ export interface OperatorSettings {
   /** Probes and metrics (`RISKMODEL_PORT`). */
   port: number;
   workloads: WorkloadSettings;
+  /** The validating webhook; none when absent. */
+  admission?: AdmissionSettings;
 }
 
 /** Throws `InvalidConfig`, naming the variable. */
@@ -38,7 +41,23 @@ export function readSettings(env: NodeJS.ProcessEnv): OperatorSettings {
       ...gateway(env),
       serviceAccountAnnotations: textMap(env, 'RISKMODEL_SERVICE_ACCOUNT_ANNOTATIONS'),
     },
+    ...admission(env),
   };
+}
+
+/** There is a webhook where a port is given for it. */
+function admission(env: NodeJS.ProcessEnv): Pick<OperatorSettings, 'admission'> {
+  if (!env['RISKMODEL_WEBHOOK_PORT']) return {};
+  const port = integerSetting(env, 'RISKMODEL_WEBHOOK_PORT', { fallback: 9443, min: 0, max: 65_535 });
+  const folder = env['RISKMODEL_WEBHOOK_CERTIFICATE_FOLDER'];
+  if (folder) return { admission: { port, certificate: { folder } } };
+  const namespace = required(env, 'POD_NAMESPACE');
+  const certificate = {
+    host: `${required(env, 'RISKMODEL_WEBHOOK_SERVICE')}.${namespace}.svc`,
+    secret: { namespace, name: required(env, 'RISKMODEL_WEBHOOK_SECRET') },
+    configuration: required(env, 'RISKMODEL_WEBHOOK_CONFIGURATION'),
+  };
+  return { admission: { port, certificate } };
 }
 
 function required(env: NodeJS.ProcessEnv, name: string): string {

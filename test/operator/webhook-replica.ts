@@ -1,0 +1,103 @@
+import { Registry } from 'prom-client';
+import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
+import { AdmissionWebhook, type AdmissionWebhookDeps } from '@riskmodel/operator/admission/admission-webhook.ts';
+import { KubeClient } from '@riskmodel/operator/kube/client.ts';
+import { loadConnection } from '@riskmodel/operator/kube/load-connection.ts';
+import { HelmChart, releaseNamespace, type RenderedObject } from '../chart/helm-chart.ts';
+import { ensureBinaries } from '../harness/cluster/binaries.ts';
+import { startControlPlane, type ControlPlane } from '../harness/cluster/control-plane.ts';
+import { eventually } from '../harness/eventually.ts';
+
+export const webhookName = 'rm-risk-model-webhook';
+const operator = 'rm-risk-model-operator';
+/** What the webhook takes of the chart. */
+const kinds = new Set([
+  'CustomResourceDefinition',
+  'ServiceAccount',
+  'Role',
+  'RoleBinding',
+  'ClusterRole',
+  'ClusterRoleBinding',
+]);
+
+/** One replica of the webhook within this process, with the rights that the chart gives the operator and no others. */
+export class WebhookReplica {
+  readonly webhook: AdmissionWebhook;
+  readonly #client: KubeClient;
+  readonly #stop = new AbortController();
+  readonly #ended: Promise<void>;
+
+  private constructor(client: KubeClient, times: Partial<AdmissionWebhookDeps>, port: number) {
+    this.#client = client;
+    const secret = { namespace: releaseNamespace, name: `${webhookName}-certificate` };
+    this.webhook = new AdmissionWebhook(
+      { port, certificate: { host: 'localhost', secret, configuration: webhookName } },
+      { client, registry: new Registry(), logger: makeLogger('operator', 'error'), pollMs: 200, drainMs: 0, ...times },
+    );
+    this.#ended = this.webhook.run(this.#stop.signal);
+  }
+
+  static async start(
+    plane: ControlPlane,
+    { port = 0, ...times }: Partial<AdmissionWebhookDeps> & { port?: number } = {},
+  ): Promise<WebhookReplica> {
+    const kubeconfig = await plane.kubeconfigFor({ serviceAccount: `${releaseNamespace}/${operator}` });
+    return new WebhookReplica(new KubeClient({ connection: await loadConnection({}, kubeconfig) }), times, port);
+  }
+
+  /** Where it answers, once it does. */
+  async port(): Promise<number> {
+    await eventually(async () => {
+      if (this.webhook.port === undefined) throw new Error('the webhook does not listen');
+    });
+    return this.webhook.port as number;
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#ended;
+    await this.#client.close();
+  }
+}
+
+function log(line: string): void {
+  process.stderr.write(`  ${line}\n`);
+}
+
+/** A real API server with the chart's CRDs, the operator's rights and the webhook's empty Secret; no webhook yet. */
+export async function startPlane(): Promise<{ plane: ControlPlane; objects: RenderedObject[] }> {
+  const { helm } = await ensureBinaries(['helm'], log);
+  const plane = await startControlPlane({ log });
+  try {
+    const objects = await new HelmChart(helm).render();
+    for (const namespace of [releaseNamespace, 'risk']) await plane.kubectl.run(['create', 'namespace', namespace]);
+    const needed = objects.filter(
+      ({ kind, metadata }) => kinds.has(kind) || metadata.name === `${webhookName}-certificate`,
+    );
+    await apply(plane, needed);
+    for (const crd of ['riskmodels', 'batchpredictions']) {
+      await plane.kubectl.run(['wait', '--for=condition=Established', `crd/${crd}.riskmodel.io`]);
+    }
+    return { plane, objects };
+  } catch (error) {
+    await plane.stop();
+    throw error;
+  }
+}
+
+/** The chart's configuration, but for where the webhook is found: there is no Service without nodes. */
+export async function configure(
+  { plane, objects }: { plane: ControlPlane; objects: RenderedObject[] },
+  port: number,
+  failurePolicy = 'Ignore',
+): Promise<void> {
+  const found = objects.find(({ kind }) => kind === 'ValidatingWebhookConfiguration') as RenderedObject;
+  const clientConfig = { url: `https://localhost:${port}/validate` };
+  const webhooks = (found.webhooks ?? []).map((webhook) => ({ ...webhook, clientConfig, failurePolicy }));
+  await apply(plane, [{ ...found, webhooks }]);
+}
+
+async function apply(plane: ControlPlane, objects: object[]): Promise<void> {
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
+  await plane.kubectl.run(['apply', '--server-side', '-f', '-'], { input });
+}
