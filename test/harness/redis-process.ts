@@ -11,25 +11,35 @@ export class RedisProcess {
   readonly #program: string;
   readonly #folder: string;
   readonly #port: number;
+  readonly #host: string;
   #child: ChildProcess | undefined;
 
-  private constructor(program: string, folder: string, port: number) {
+  private constructor(program: string, folder: string, host: string, port: number) {
     this.#program = program;
     this.#folder = folder;
+    this.#host = host;
     this.#port = port;
-    this.url = `redis://127.0.0.1:${port}`;
+    this.url = `redis://${host}:${port}`;
   }
 
-  static async start(folder: string): Promise<RedisProcess> {
+  /** @param host another address of this machine, for programs in namespaces of their own to reach it */
+  static async start(folder: string, host = '127.0.0.1'): Promise<RedisProcess> {
     const program = await findRedisProgram(process.env['PATH']);
     if (program === undefined) throw new Error('no redis-server on the PATH');
-    const redis = new RedisProcess(program, folder, await freePort());
+    const redis = new RedisProcess(program, folder, host, await freePort(host));
     await redis.start();
     return redis;
   }
 
   async start(): Promise<void> {
-    const options = { port: this.#port, bind: '127.0.0.1', dir: this.#folder, appendonly: 'yes', save: '' };
+    const options = {
+      port: this.#port,
+      bind: this.#host,
+      dir: this.#folder,
+      appendonly: 'yes',
+      save: '',
+      'protected-mode': this.#host === '127.0.0.1' ? 'yes' : 'no',
+    };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
     this.#child = spawn(this.#program, args, { stdio: 'ignore' });
     const client = new Redis(this.url, { lazyConnect: true, retryStrategy: () => 20, maxRetriesPerRequest: null });

@@ -23,7 +23,8 @@ const crashed = {
     terminated: {
       exitCode: 1,
       reason: 'Error',
-      message: 'something before\nriskmodel server: spec.artifact.uri: gs://b/m.onnx does not exist\n',
+      message:
+        'something before\nriskmodel server: spec.artifact.uri: gs://b/m.onnx does not exist\n{"message":"stopped"}\n',
     },
   },
 };

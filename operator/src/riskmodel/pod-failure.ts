@@ -71,12 +71,19 @@ function endedFailure(container: ContainerStatus, ended: Terminated): PodFailure
       message: `container ${container.name} needs more memory than its limit: raise resources.limits.memory`,
     };
   }
-  const lastLine = ended.message?.trim().split('\n').at(-1);
-  const said = lastLine === undefined || lastLine === '' ? '' : `: ${lastLine.replace(/^riskmodel [a-z-]+: /, '')}`;
+  const lastWords = findLastWords(ended.message);
+  const said = lastWords === undefined ? '' : `: ${lastWords}`;
   return {
     reason: 'ContainerFailed',
     message: `container ${container.name} ended with exit code ${ended.exitCode ?? '?'}${said}`,
   };
+}
+
+/** What the program gave as its reason, as `riskmodel server: ...`, among the last lines of its log; else the last line. */
+function findLastWords(log: string | undefined): string | undefined {
+  const lines = (log ?? '').split('\n').filter((line) => line.trim() !== '');
+  const reason = lines.findLast((line) => /^riskmodel [a-z-]+: /.test(line));
+  return reason?.replace(/^riskmodel [a-z-]+: /, '') ?? lines.at(-1)?.trim();
 }
 
 /** Kubernetes puts growing waits and pod names into messages; a condition that changes with them would flap. */
