@@ -5,17 +5,26 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { validationCases } from '@riskmodel/core/riskmodel/validation-cases.ts';
 import { validationCases as batchCases } from '@riskmodel/core/batchprediction/validation-cases.ts';
-import { releaseNamespace, type RenderedObject } from '../chart/helm-chart.ts';
+import { freePort } from '../../cli/src/free-port.ts';
+import { releaseNamespace } from '../chart/helm-chart.ts';
 import type { ControlPlane } from '../harness/cluster/control-plane.ts';
 import { eventually } from '../harness/eventually.ts';
 import { printFigure } from '../harness/figures.ts';
-import { configure, startPlane, webhookName, WebhookReplica } from './webhook-replica.ts';
+import { OperatorProgram } from './operator-program.ts';
+import {
+  configure,
+  configureService,
+  startPlane,
+  webhookName,
+  WebhookReplica,
+  type Cluster,
+} from './webhook-replica.ts';
 
 jest.setTimeout(120_000);
 /** The first run on a machine builds Kubernetes. */
 const buildTimeoutMs = 80 * 60_000;
 
-let cluster: { plane: ControlPlane; objects: RenderedObject[] };
+let cluster: Cluster;
 let plane: ControlPlane;
 let replicas: WebhookReplica[] = [];
 
@@ -70,11 +79,11 @@ function apply(object: object, ...args: string[]): Promise<string> {
 }
 
 /** Waits for the API server to ask the webhook. */
-async function untilAsked(): Promise<void> {
+async function untilAsked(timeoutMs = 10_000): Promise<void> {
   await eventually(async () => {
     const { status } = await plane.api.send('POST', `${path}?dryRun=All`, model('probe', wrongFeatures));
     expect(status).toBe(422);
-  });
+  }, timeoutMs);
 }
 
 describe('with a webhook', () => {
@@ -95,6 +104,11 @@ describe('with a webhook', () => {
       model('m', { batch: { schedules: [{ ...schedule, timeZone }] } }),
       `spec.batch.schedules[0].timeZone: must be an IANA time zone such as Europe/Berlin, not "${timeZone}"`,
     ]),
+    [
+      'a schedule that no clock keeps',
+      model('m', { batch: { schedules: [{ ...schedule, cron: '99 3 * * *' }] } }),
+      'spec.batch.schedules[0].cron: can\'t be read as a cron expression: "99 3 * * *": Constraint error, got value 99 expected range 0-59',
+    ],
     [
       'several mistakes',
       model('m', { ...wrongFeatures, batch: { schedules: [{ ...schedule, timeZone: 'Berlin' }] } }),
@@ -299,6 +313,42 @@ describe('certificates', () => {
     printFigure(
       `webhook: ${answers} requests and ${handshakes} handshakes over ${seen.size} certificates, none failed`,
     );
+  });
+});
+
+describe('the operator’s own program', () => {
+  let programs: OperatorProgram[] = [];
+
+  afterEach(async () => {
+    await Promise.all(programs.map((program) => program.kill()));
+    programs = [];
+  });
+
+  test('serves it from every replica, under the name of the Service, and ends when it is told to', async () => {
+    await emptySecret();
+    await plane.kubectl.run(['delete', 'validatingwebhookconfiguration', webhookName, '--ignore-not-found']);
+    const kubeconfig = await plane.kubeconfigFor({ serviceAccount: `${releaseNamespace}/rm-risk-model-operator` });
+    const ports = [await freePort(), await freePort()];
+    await configureService(cluster, ports[0] as number);
+    programs = await Promise.all(
+      ports.map((port, index) =>
+        OperatorProgram.start(kubeconfig, `operator-${index}`, {
+          POD_NAMESPACE: releaseNamespace,
+          RISKMODEL_WEBHOOK_PORT: String(port),
+          RISKMODEL_WEBHOOK_SERVICE: webhookName,
+          RISKMODEL_WEBHOOK_SECRET: `${webhookName}-certificate`,
+          RISKMODEL_WEBHOOK_CONFIGURATION: webhookName,
+        }),
+      ),
+    );
+    for (const port of ports) {
+      await configureService(cluster, port);
+      await untilAsked(30_000);
+    }
+    for (const [index, program] of programs.entries()) {
+      expect(await program.metric('controller_runtime_webhook_requests_total', { code: '200' })).toBeGreaterThan(0);
+      expect([index, await program.stop()]).toEqual([index, 0]);
+    }
   });
 });
 

@@ -20,6 +20,12 @@ const kinds = new Set([
   'ClusterRoleBinding',
 ]);
 
+/** A control plane, and what the chart would put into it. */
+export interface Cluster {
+  plane: ControlPlane;
+  objects: RenderedObject[];
+}
+
 /** One replica of the webhook within this process, with the rights that the chart gives the operator and no others. */
 export class WebhookReplica {
   readonly webhook: AdmissionWebhook;
@@ -65,7 +71,7 @@ function log(line: string): void {
 }
 
 /** A real API server with the chart's CRDs, the operator's rights and the webhook's empty Secret; no webhook yet. */
-export async function startPlane(): Promise<{ plane: ControlPlane; objects: RenderedObject[] }> {
+export async function startPlane(): Promise<Cluster> {
   const { helm } = await ensureBinaries(['helm'], log);
   const plane = await startControlPlane({ log });
   try {
@@ -85,16 +91,29 @@ export async function startPlane(): Promise<{ plane: ControlPlane; objects: Rend
   }
 }
 
-/** The chart's configuration, but for where the webhook is found: there is no Service without nodes. */
-export async function configure(
-  { plane, objects }: { plane: ControlPlane; objects: RenderedObject[] },
-  port: number,
-  failurePolicy = 'Ignore',
+/** The chart's configuration, but for where the webhook is found: there is no node that a Service could lead to. */
+export async function configure(cluster: Cluster, port: number, failurePolicy = 'Ignore'): Promise<void> {
+  const clientConfig = { url: `https://localhost:${port}/validate` };
+  await applyConfiguration(cluster, (webhook) => ({ ...webhook, clientConfig, failurePolicy }));
+}
+
+/** The chart's configuration, but for the port, and a Service of its Service's name that leads to this machine. */
+export async function configureService(cluster: Cluster, port: number): Promise<void> {
+  const metadata = { name: webhookName, namespace: releaseNamespace };
+  const spec = { type: 'ExternalName', externalName: 'localhost' };
+  await apply(cluster.plane, [{ apiVersion: 'v1', kind: 'Service', metadata, spec }]);
+  await applyConfiguration(cluster, (webhook) => {
+    const { service } = webhook['clientConfig'] as { service: object };
+    return { ...webhook, failurePolicy: 'Fail', clientConfig: { service: { ...service, port } } };
+  });
+}
+
+async function applyConfiguration(
+  { plane, objects }: Cluster,
+  change: (webhook: Record<string, unknown>) => Record<string, unknown>,
 ): Promise<void> {
   const found = objects.find(({ kind }) => kind === 'ValidatingWebhookConfiguration') as RenderedObject;
-  const clientConfig = { url: `https://localhost:${port}/validate` };
-  const webhooks = (found.webhooks ?? []).map((webhook) => ({ ...webhook, clientConfig, failurePolicy }));
-  await apply(plane, [{ ...found, webhooks }]);
+  await apply(plane, [{ ...found, webhooks: (found.webhooks ?? []).map(change) }]);
 }
 
 async function apply(plane: ControlPlane, objects: object[]): Promise<void> {
