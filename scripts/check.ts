@@ -30,7 +30,9 @@ const checks: Check[] = [
       ...folders.filter((folder) => existsSync(join(root, folder))),
     ],
   },
-  { name: 'generated files', command: ['node', 'scripts/generate-types.ts', '--check'] },
+  { name: 'generated types', command: ['node', 'scripts/generate-types.ts', '--check'] },
+  { name: 'generated chart', command: ['node', 'scripts/generate-chart.ts', '--check'] },
+  { name: 'chart lint', command: ['node', 'scripts/lint-chart.ts'] },
 ];
 
 async function run({ name, command: [program = '', ...args], hint }: Check): Promise<boolean> {
