@@ -59,7 +59,8 @@ function makeScheduleJob({ name, input, timeZone }: BatchSchedule): ScheduleJob 
 /**
  * Makes the queue's job schedulers those of the model's schedules; what is as it should be is not written to. One whose
  * moment has passed while no worker was there is put in line, where whoever scales the workers sees it.
- * @returns when the next one comes up, in milliseconds since 1970; undefined when that is not known
+ * @returns when the first one comes up, or came up with no worker having taken it yet, in milliseconds since 1970;
+ *   undefined when there is none
  */
 export async function syncSchedules(
   queue: Queue,
@@ -71,14 +72,14 @@ export async function syncSchedules(
   for (const key of remove) await queue.removeJobScheduler(key);
   for (const schedule of upsert) await setScheduler(queue, schedule);
   const after = upsert.length + remove.length === 0 ? before : await queue.getJobSchedulers();
-  const coming: number[] = [];
+  const moments: number[] = [];
   for (const { key, next } of after) {
     const schedule = schedules.find(({ name }) => name === key);
     if (schedule === undefined || next === undefined) continue;
     if (next + overdueMs < now().getTime()) await wake(queue, schedule, next);
-    else coming.push(next);
+    moments.push(next);
   }
-  return coming.length === 0 ? undefined : Math.min(...coming);
+  return moments.length === 0 ? undefined : Math.min(...moments);
 }
 
 async function setScheduler(queue: Queue, schedule: BatchSchedule): Promise<void> {

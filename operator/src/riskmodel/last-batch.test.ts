@@ -49,7 +49,8 @@ describe('the next look is due', () => {
     ['now and then without one', { newest: done, nextDue: undefined }, 60_000],
     ['when a schedule has come up', { newest: undefined, nextDue: now.getTime() + 10_000 }, 12_000],
     ['no later for a schedule that comes up tomorrow', { newest: running, nextDue: now.getTime() + 86_400_000 }, 5_000],
-    ['not at once for a schedule that came up just now', { newest: undefined, nextDue: now.getTime() - 5 }, 2_000],
+    ['not at once for a schedule that came up just now', { newest: undefined, nextDue: now.getTime() - 5 }, 1_995],
+    ['soon while a schedule waits for a worker', { newest: undefined, nextDue: now.getTime() - 9_000 }, 5_000],
     ['in a while with Redis away', undefined, 15_000],
   ])('%s', (_, batches, ms) => {
     expect(untilNextLook(batches, now)).toBe(ms);

@@ -4,7 +4,7 @@ import type { LastBatch } from '@riskmodel/core/riskmodel/zz_generated.riskmodel
 /** What Redis says of a model's batches. */
 export interface ModelBatches {
   newest: Batch | undefined;
-  /** When the next schedule comes up, in milliseconds since 1970. */
+  /** When the next schedule comes up, or came up and waits for a worker, in milliseconds since 1970. */
   nextDue: number | undefined;
 }
 
@@ -37,5 +37,7 @@ export function untilNextLook(batches: ModelBatches | undefined, now: Date): num
   if (batches === undefined) return awayMs;
   const { newest, nextDue } = batches;
   const look = newest !== undefined && !isFinal(newest.state) ? runningMs : idleMs;
-  return nextDue === undefined ? look : Math.min(look, Math.max(0, nextDue - now.getTime()) + overdueMs);
+  if (nextDue === undefined) return look;
+  const untilOverdue = nextDue + overdueMs - now.getTime();
+  return Math.min(look, untilOverdue > 0 ? untilOverdue : runningMs);
 }
