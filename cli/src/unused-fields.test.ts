@@ -44,7 +44,7 @@ describe('what a manifest asks for and one machine does not do', () => {
         },
         revisionHistoryLimit: 5,
       },
-      'online.replicas, online.resources, batch.workers, batch.resources, batch.schedules, batch.triggers, batch.output.uri, revisionHistoryLimit',
+      'online.replicas, online.resources, batch.workers, batch.resources, batch.triggers, batch.output.uri, revisionHistoryLimit',
     ],
   ];
   test.each(cases)('%s', (_why, spec, fields) => {

@@ -8,7 +8,6 @@ const clusterFields = [
   'online.resources',
   'batch.workers',
   'batch.resources',
-  'batch.schedules',
   'batch.triggers',
   'batch.output.uri',
   'revisionHistoryLimit',
