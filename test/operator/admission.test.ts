@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import { validationCases } from '@riskmodel/core/riskmodel/validation-cases.ts';
 import { validationCases as batchCases } from '@riskmodel/core/batchprediction/validation-cases.ts';
 import { freePort } from '../../cli/src/free-port.ts';
-import { releaseNamespace } from '../chart/helm-chart.ts';
+import { chartFolder, releaseNamespace } from '../chart/helm-chart.ts';
 import type { ControlPlane } from '../harness/cluster/control-plane.ts';
 import { eventually } from '../harness/eventually.ts';
 import { printFigure } from '../harness/figures.ts';
@@ -24,6 +24,8 @@ jest.setTimeout(120_000);
 /** The first run on a machine builds Kubernetes. */
 const buildTimeoutMs = 80 * 60_000;
 
+type ReplicaOptions = Parameters<typeof WebhookReplica.start> extends [unknown, ...infer Rest] ? Rest : never;
+
 let cluster: Cluster;
 let plane: ControlPlane;
 let replicas: WebhookReplica[] = [];
@@ -35,9 +37,7 @@ beforeAll(async () => {
 
 afterAll(async () => plane?.stop());
 
-async function startReplica(
-  ...options: Parameters<typeof WebhookReplica.start> extends [unknown, ...infer Rest] ? Rest : never
-): Promise<WebhookReplica> {
+async function startReplica(...options: ReplicaOptions): Promise<WebhookReplica> {
   const replica = await WebhookReplica.start(plane, ...options);
   replicas.push(replica);
   return replica;
@@ -275,13 +275,13 @@ describe('certificates', () => {
 
   test('change under load, with no request that fails', async () => {
     await emptySecret();
-    const times = { lifeMs: 9_000, settleMs: 1_500 };
+    const times = { lifeMs: 15_000, settleMs: 2_000 };
     const both = [await startReplica({ times }), await startReplica({ times })];
     const ports = await Promise.all(both.map((replica) => replica.port()));
     const balancer = await balance(ports);
     await configure(cluster, balancer.port, 'Fail');
     await untilAsked();
-    const end = Date.now() + 25_000;
+    const end = Date.now() + 34_000;
     const seen = new Set<string>();
     const failures: string[] = [];
     let answers = 0;
@@ -313,6 +313,37 @@ describe('certificates', () => {
     printFigure(
       `webhook: ${answers} requests and ${handshakes} handshakes over ${seen.size} certificates, none failed`,
     );
+  });
+});
+
+describe('an upgrade with Helm', () => {
+  afterEach(stopReplicas);
+
+  test('leaves certificate and bundle as the operator made them', async () => {
+    const release = { name: 'up', namespace: 'upgrades' };
+    const args = ['up', chartFolder, '--namespace', release.namespace];
+    // The CRDs are another release's, and its webhook looks at no namespace there is.
+    const values = ['--set', 'crds.install=false', '--set', 'webhook.namespaceSelector.matchLabels.is=absent'];
+    await cluster.helm.run(['install', ...args, ...values, '--create-namespace']);
+    const replica = await startReplica({}, release);
+    await replica.port();
+    await stopReplicas();
+    const written = async (): Promise<unknown> => {
+      const name = `${release.name}-risk-model-webhook`;
+      const secret = await plane.kubectl.json(['-n', release.namespace, 'get', `secret/${name}-certificate`]);
+      const { webhooks } = await plane.kubectl.json(['get', `validatingwebhookconfiguration/${name}`]);
+      return [secret['data'], webhooks];
+    };
+    const before = await written();
+    expect(before).toMatchObject([
+      { 'tls.crt': expect.any(String) },
+      [{ clientConfig: { caBundle: expect.any(String) } }],
+    ]);
+    await cluster.helm.run(['upgrade', ...args, ...values, '--set', 'operator.replicas=3']);
+    expect(await written()).toEqual(before);
+    await cluster.helm.run(['uninstall', 'up', '--namespace', release.namespace]);
+    const left = ['get', 'secret,validatingwebhookconfiguration', '--all-namespaces', '-o', 'name'];
+    expect(await plane.kubectl.run(left)).not.toContain('/up-risk-model-webhook');
   });
 });
 

@@ -6,10 +6,11 @@ import { loadConnection } from '@riskmodel/operator/kube/load-connection.ts';
 import { HelmChart, releaseNamespace, type RenderedObject } from '../chart/helm-chart.ts';
 import { ensureBinaries } from '../harness/cluster/binaries.ts';
 import { startControlPlane, type ControlPlane } from '../harness/cluster/control-plane.ts';
+import { makeHelm } from '../harness/cluster/helm.ts';
+import type { ClusterCommand } from '../harness/cluster/kubectl.ts';
 import { eventually } from '../harness/eventually.ts';
 
 export const webhookName = 'rm-risk-model-webhook';
-const operator = 'rm-risk-model-operator';
 /** What the webhook takes of the chart. */
 const kinds = new Set([
   'CustomResourceDefinition',
@@ -24,6 +25,7 @@ const kinds = new Set([
 export interface Cluster {
   plane: ControlPlane;
   objects: RenderedObject[];
+  helm: ClusterCommand;
 }
 
 /** One replica of the webhook within this process, with the rights that the chart gives the operator and no others. */
@@ -33,22 +35,27 @@ export class WebhookReplica {
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
 
-  private constructor(client: KubeClient, times: Partial<AdmissionWebhookDeps>, port: number) {
+  private constructor(client: KubeClient, times: Partial<AdmissionWebhookDeps>, name: string, namespace: string) {
     this.#client = client;
-    const secret = { namespace: releaseNamespace, name: `${webhookName}-certificate` };
+    const secret = { namespace, name: `${name}-certificate` };
     this.webhook = new AdmissionWebhook(
-      { port, certificate: { host: 'localhost', secret, configuration: webhookName } },
+      { port: 0, certificate: { host: 'localhost', secret, configuration: name } },
       { client, registry: new Registry(), logger: makeLogger('operator', 'error'), pollMs: 200, drainMs: 0, ...times },
     );
     this.#ended = this.webhook.run(this.#stop.signal);
   }
 
+  /** @param release another release of the chart, and its namespace */
   static async start(
     plane: ControlPlane,
-    { port = 0, ...times }: Partial<AdmissionWebhookDeps> & { port?: number } = {},
+    times: Partial<AdmissionWebhookDeps> = {},
+    release = { name: 'rm', namespace: releaseNamespace },
   ): Promise<WebhookReplica> {
-    const kubeconfig = await plane.kubeconfigFor({ serviceAccount: `${releaseNamespace}/${operator}` });
-    return new WebhookReplica(new KubeClient({ connection: await loadConnection({}, kubeconfig) }), times, port);
+    const { name, namespace } = release;
+    const serviceAccount = `${namespace}/${name}-risk-model-operator`;
+    const kubeconfig = await plane.kubeconfigFor({ serviceAccount });
+    const client = new KubeClient({ connection: await loadConnection({}, kubeconfig) });
+    return new WebhookReplica(client, times, `${name}-risk-model-webhook`, namespace);
   }
 
   /** Where it answers, once it does. */
@@ -84,7 +91,7 @@ export async function startPlane(): Promise<Cluster> {
     for (const crd of ['riskmodels', 'batchpredictions']) {
       await plane.kubectl.run(['wait', '--for=condition=Established', `crd/${crd}.riskmodel.io`]);
     }
-    return { plane, objects };
+    return { plane, objects, helm: await makeHelm(plane, log) };
   } catch (error) {
     await plane.stop();
     throw error;
