@@ -187,6 +187,14 @@ describe('with a webhook', () => {
     await apply(batch('b'), '--dry-run=server', '--warnings-as-errors');
   });
 
+  test('an update of the largest model is looked at too', async () => {
+    const features = Array.from({ length: 1_999 }, (_, index) => feature(`F${index}`));
+    await apply(model('large', { features }), '--server-side');
+    const wrong = model('large', { features: [...features, feature('f0')] });
+    await expect(apply(wrong, '--server-side')).rejects.toThrow('spec.features[1999].name: must differ');
+    await apply(model('large', { features: [...features, feature('G')] }), '--server-side');
+  });
+
   test('a bundle that somebody takes away is back within seconds', async () => {
     const patch = [{ op: 'remove', path: '/webhooks/0/clientConfig/caBundle' }];
     await plane.kubectl.run([
