@@ -48,6 +48,7 @@ export function makeOperator(
     namespace: settings.namespace,
     leaderElection: { lease: { namespace: settings.ownNamespace, name: lease }, identity: settings.identity },
     health: { port: settings.port },
+    resyncMs: settings.resyncSeconds * 1_000,
     ...times,
   });
   // Only what belongs to models is cached: a cluster has far more of these than are ours.

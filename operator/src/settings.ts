@@ -16,6 +16,8 @@ export interface OperatorSettings {
   logLevel: LogLevel;
   /** Probes and metrics (`RISKMODEL_PORT`). */
   port: number;
+  /** Seconds after which every model is looked at though nothing changed (`RISKMODEL_RESYNC_SECONDS`). */
+  resyncSeconds: number;
   workloads: WorkloadSettings;
   /** The validating webhook; none when absent. */
   admission?: AdmissionSettings;
@@ -31,6 +33,7 @@ export function readSettings(env: NodeJS.ProcessEnv): OperatorSettings {
     redisUrl,
     logLevel: logLevels.find((level) => level === env['RISKMODEL_LOG_LEVEL']) ?? 'info',
     port: integerSetting(env, 'RISKMODEL_PORT', { fallback: 8081, min: 0, max: 65_535 }),
+    resyncSeconds: integerSetting(env, 'RISKMODEL_RESYNC_SECONDS', { fallback: 36_000, min: 10, max: 604_800 }),
     workloads: {
       image: required(env, 'RISKMODEL_IMAGE'),
       imagePullPolicy: pullPolicy(env),

@@ -18,6 +18,7 @@ const settings: OperatorSettings = {
   redisUrl: '',
   logLevel: 'error',
   port: 0,
+  resyncSeconds: 36_000,
   workloads: {
     image: 'riskmodel:1',
     imagePullPolicy: 'Never',
