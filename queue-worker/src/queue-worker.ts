@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +17,7 @@ import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
 import { ParquetWarehouse } from '@riskmodel/core/warehouse/parquet.ts';
 import { ModelCache } from './model-cache.ts';
 import type { WorkerDeps } from './processors.ts';
+import { makeTempFolder } from './temp-folder.ts';
 import { startWorker } from './worker.ts';
 
 /** The newest batches among which a worker that starts looks for such that nobody has queued. */
@@ -69,7 +70,7 @@ export async function startQueueWorker(
 ): Promise<QueueWorker> {
   const logger = makeLogger('queue-worker', settings.logLevel);
   const manifests = await readManifests(settings.manifests);
-  const tempDir = await mkdtemp(join(tmpdir(), 'riskmodel-worker-'));
+  const tempDir = await makeTempFolder(tmpdir());
   const store = new FolderStore(join(settings.dataDir, 'buckets'));
   const engine = await Engine.open({ threads: settings.threads, memoryLimit: settings.memoryMb * 1e6, tempDir });
   await mkdir(join(settings.dataDir, 'warehouse'), { recursive: true });
