@@ -124,16 +124,12 @@ export class RunningServer {
   }
 
   #connect(purpose: ConnectionPurpose): Redis {
-    let isReported = false;
-    const redis = connectRedis(this.#settings.redisUrl, purpose, (err) => {
-      // Reconnecting fails again and again; the first time says it all.
-      if (!isReported) this.#logger.warn({ err, purpose }, 'Redis does not answer');
-      isReported = true;
-    });
-    redis.on('ready', () => {
-      if (isReported) this.#logger.info({ purpose }, 'Redis answers again');
-      isReported = false;
-    });
+    const redis = connectRedis(
+      this.#settings.redisUrl,
+      purpose,
+      (err) => this.#logger.warn({ err, purpose }, 'Redis does not answer'),
+      () => this.#logger.info({ purpose }, 'Redis answers again'),
+    );
     this.#resources.push(() => Promise.resolve(redis.disconnect()));
     return redis;
   }

@@ -1,20 +1,11 @@
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
-import { controllerReference, type KubeObject, type ObjectMeta } from '../../kube/object.ts';
-import { labels, modelLabels, podSelector, type Component } from '../labels.ts';
+import type { KubeObject, ObjectMeta } from '../../kube/object.ts';
+import { labels, podSelector, type Component } from '../labels.ts';
 import { revisionObjectName, serviceAccountName, stableServiceName, workerName } from '../names.ts';
 import { revisionManifest } from '../revision.ts';
 import type { WorkloadSettings } from '../settings.ts';
 import { servingPort } from './make-server-deployment.ts';
-
-/** `metadata` of an object that belongs to a model and goes with it. */
-function owned(model: RiskModel, name: string, extra: Record<string, string> = {}): ObjectMeta {
-  return {
-    name,
-    namespace: model.metadata.namespace ?? 'default',
-    labels: { ...modelLabels(model.metadata.name), ...extra },
-    ownerReferences: [controllerReference(model as unknown as KubeObject)],
-  };
-}
+import { ownedMetadata } from './owned-metadata.ts';
 
 /** The identity of the model's pods; its annotations tie it to one of the cloud's (Workload Identity). */
 export function makeServiceAccount(model: RiskModel, settings: WorkloadSettings): KubeObject {
@@ -22,7 +13,7 @@ export function makeServiceAccount(model: RiskModel, settings: WorkloadSettings)
     apiVersion: 'v1',
     kind: 'ServiceAccount',
     metadata: {
-      ...owned(model, serviceAccountName(model.metadata.name)),
+      ...ownedMetadata(model, serviceAccountName(model.metadata.name)),
       annotations: settings.serviceAccountAnnotations,
     },
     automountServiceAccountToken: false,
@@ -35,7 +26,7 @@ export function makeRevisionConfigMap(model: RiskModel, revision: string): KubeO
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
-    metadata: owned(model, revisionObjectName(name, revision), { [labels.revision]: revision }),
+    metadata: ownedMetadata(model, revisionObjectName(name, revision), { [labels.revision]: revision }),
     immutable: true,
     data: { 'riskmodel.json': JSON.stringify(revisionManifest(model), undefined, 2) },
   };
@@ -47,7 +38,7 @@ export function makeWorkerConfigMap(model: RiskModel): KubeObject {
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
-    metadata: owned(model, workerName(model.metadata.name)),
+    metadata: ownedMetadata(model, workerName(model.metadata.name)),
     data: {
       'riskmodel.json': JSON.stringify(
         { ...manifest, spec: { ...manifest.spec, batch: model.spec.batch } },
@@ -61,12 +52,16 @@ export function makeWorkerConfigMap(model: RiskModel): KubeObject {
 /** The address of one revision, to try it without sending traffic to it. */
 export function makeRevisionService(model: RiskModel, revision: string): KubeObject {
   const { name } = model.metadata;
-  return service(model, owned(model, revisionObjectName(name, revision), { [labels.revision]: revision }), revision);
+  return service(
+    model,
+    ownedMetadata(model, revisionObjectName(name, revision), { [labels.revision]: revision }),
+    revision,
+  );
 }
 
 /** The address that clients use; `revision` is the one that traffic goes to. */
 export function makeStableService(model: RiskModel, revision: string): KubeObject {
-  return service(model, owned(model, stableServiceName(model.metadata.name)), revision);
+  return service(model, ownedMetadata(model, stableServiceName(model.metadata.name)), revision);
 }
 
 function service(model: RiskModel, metadata: ObjectMeta, revision: string): KubeObject {
@@ -88,7 +83,7 @@ export function makeDisruptionBudget(model: RiskModel): KubeObject {
   return {
     apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',
-    metadata: owned(model, name),
+    metadata: ownedMetadata(model, name),
     spec: { maxUnavailable: 1, selector: { matchLabels: podSelector(name, 'server') } },
   };
 }
@@ -100,7 +95,7 @@ export function makeNetworkPolicy(model: RiskModel, component: Component): KubeO
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
-    metadata: owned(model, isServer ? name : workerName(name)),
+    metadata: ownedMetadata(model, isServer ? name : workerName(name)),
     spec: {
       podSelector: { matchLabels: podSelector(name, component) },
       policyTypes: ['Ingress'],

@@ -1,9 +1,9 @@
 import { queueName } from '@riskmodel/core/batches/queue.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
-import { controllerReference, type KubeObject } from '../../kube/object.ts';
-import { modelLabels } from '../labels.ts';
+import type { KubeObject } from '../../kube/object.ts';
 import { revisionObjectName, workerName } from '../names.ts';
 import { redisPrefix, type WorkloadSettings } from '../settings.ts';
+import { ownedMetadata } from './owned-metadata.ts';
 
 /** Of the CPU that a pod asks for; above it there are more pods. */
 const targetUtilization = 70;
@@ -33,7 +33,7 @@ function autoscaler(
   return {
     apiVersion: 'autoscaling/v2',
     kind: 'HorizontalPodAutoscaler',
-    metadata: metadataOf(model, name),
+    metadata: ownedMetadata(model, name),
     spec: {
       scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: deployment },
       minReplicas: min,
@@ -55,7 +55,7 @@ export function makeWorkerScaledObject(model: RiskModel, settings: WorkloadSetti
   return {
     apiVersion: 'keda.sh/v1alpha1',
     kind: 'ScaledObject',
-    metadata: metadataOf(model, worker),
+    metadata: ownedMetadata(model, worker),
     spec: {
       scaleTargetRef: { name: worker },
       minReplicaCount: min,
@@ -75,14 +75,5 @@ export function makeWorkerScaledObject(model: RiskModel, settings: WorkloadSetti
         },
       ],
     },
-  };
-}
-
-function metadataOf(model: RiskModel, name: string): KubeObject['metadata'] {
-  return {
-    name,
-    namespace: model.metadata.namespace ?? 'default',
-    labels: modelLabels(model.metadata.name),
-    ownerReferences: [controllerReference(model as unknown as KubeObject)],
   };
 }

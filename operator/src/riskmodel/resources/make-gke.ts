@@ -1,8 +1,9 @@
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
-import { controllerReference, type KubeObject } from '../../kube/object.ts';
-import { modelLabels, podSelector } from '../labels.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import { podSelector } from '../labels.ts';
 import { stableServiceName } from '../names.ts';
 import { servingPort } from './make-server-deployment.ts';
+import { ownedMetadata } from './owned-metadata.ts';
 
 // What a model gets where the cluster has the API for it: Google's managed Prometheus and the Gateway API.
 
@@ -11,7 +12,7 @@ export function makePodMonitoring(model: RiskModel): KubeObject {
   return {
     apiVersion: 'monitoring.googleapis.com/v1',
     kind: 'PodMonitoring',
-    metadata: metadataOf(model),
+    metadata: ownedMetadata(model, model.metadata.name),
     spec: {
       selector: { matchLabels: podSelector(model.metadata.name, 'server') },
       endpoints: [{ port: 'http', path: '/metrics', interval: '30s' }],
@@ -35,7 +36,7 @@ export function makeHttpRoute(model: RiskModel, gateway: { name: string; namespa
   return {
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'HTTPRoute',
-    metadata: metadataOf(model),
+    metadata: ownedMetadata(model, model.metadata.name),
     spec: {
       parentRefs: [
         { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: gateway.name, namespace: gateway.namespace },
@@ -70,7 +71,7 @@ export function makeHealthCheckPolicy(model: RiskModel): KubeObject {
   return {
     apiVersion: 'networking.gke.io/v1',
     kind: 'HealthCheckPolicy',
-    metadata: metadataOf(model),
+    metadata: ownedMetadata(model, model.metadata.name),
     spec: {
       default: {
         checkIntervalSec: 5,
@@ -81,15 +82,5 @@ export function makeHealthCheckPolicy(model: RiskModel): KubeObject {
       },
       targetRef: { group: '', kind: 'Service', name: stableServiceName(model.metadata.name) },
     },
-  };
-}
-
-function metadataOf(model: RiskModel): KubeObject['metadata'] {
-  const { name, namespace = 'default' } = model.metadata;
-  return {
-    name,
-    namespace,
-    labels: modelLabels(name),
-    ownerReferences: [controllerReference(model as unknown as KubeObject)],
   };
 }
