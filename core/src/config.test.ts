@@ -4,15 +4,13 @@ import { integerSetting, readConfig } from './config.ts';
 
 const complete = {
   RISKMODEL_MANIFESTS: '/etc/riskmodel/riskmodel.yaml',
-  RISKMODEL_DATA: '/var/lib/riskmodel',
   REDIS_URL: 'redis://127.0.0.1:6379',
 };
 
 describe('readConfig', () => {
-  test('needs three variables and has defaults for the rest', () => {
+  test('needs two variables and has defaults for the rest', () => {
     expect(readConfig(complete)).toEqual({
       manifests: ['/etc/riskmodel/riskmodel.yaml'],
-      dataDir: '/var/lib/riskmodel',
       redisUrl: 'redis://127.0.0.1:6379',
       redisPrefix: 'riskmodel',
       logLevel: 'info',

@@ -5,8 +5,6 @@ import { RiskModelError } from './errors.ts';
 export interface Config {
   /** Manifest files, or folders of them (`RISKMODEL_MANIFESTS`, separated by commas). */
   manifests: string[];
-  /** Local mode: the folder with `buckets/` and `warehouse/` (`RISKMODEL_DATA`). */
-  dataDir: string;
   /** `REDIS_URL`, such as redis://127.0.0.1:6379 */
   redisUrl: string;
   /** Separates installations that share a Redis (`RISKMODEL_REDIS_PREFIX`, default `riskmodel`). */
@@ -22,14 +20,14 @@ export type LogLevel = (typeof logLevels)[number];
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   return {
     manifests: requiredPaths(env, 'RISKMODEL_MANIFESTS'),
-    dataDir: resolve(required(env, 'RISKMODEL_DATA')),
     redisUrl: required(env, 'REDIS_URL'),
     redisPrefix: env['RISKMODEL_REDIS_PREFIX'] || 'riskmodel',
     logLevel: oneOf(env, 'RISKMODEL_LOG_LEVEL', logLevels, 'info'),
   };
 }
 
-function required(env: NodeJS.ProcessEnv, name: string): string {
+/** A setting that must be there. Throws `InvalidConfig`. */
+export function required(env: NodeJS.ProcessEnv, name: string): string {
   const value = env[name];
   if (value === undefined || value === '') throw new RiskModelError('InvalidConfig', `${name} is not set`);
   return value;

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { BatchInputFormat } from '../batchprediction/zz_generated.batchprediction.ts';
+import type { BatchAction, BatchInputFormat } from '../batchprediction/zz_generated.batchprediction.ts';
 import type { ClassificationReport } from '../evaluation/classification-report.ts';
 import { cancellableStates, finalStates, type Batch, type BatchState } from './batch.ts';
 
@@ -49,6 +49,7 @@ export interface BatchUpdate {
   startedAt?: string;
   finishedAt?: string;
   results?: string;
+  files?: string;
   metricsTable?: string;
   rejects?: string;
   done?: number;
@@ -64,20 +65,22 @@ export interface BatchUpdate {
  */
 export class BatchStore {
   readonly #redis: Redis;
-  readonly #prefix: string;
+  /** Separates installations that share a Redis. */
+  readonly prefix: string;
 
-  /** `prefix` separates installations that share a Redis. */
   constructor(redis: Redis, prefix: string) {
     this.#redis = redis;
-    this.#prefix = prefix;
+    this.prefix = prefix;
   }
 
   #key(...parts: string[]): string {
-    return [this.#prefix, ...parts].join(':');
+    return [this.prefix, ...parts].join(':');
   }
 
   /** Records a new batch in state `queued`; false when there is one of this id already. */
-  async create(batch: Pick<Batch, 'id' | 'model' | 'input' | 'format' | 'createdAt'>): Promise<boolean> {
+  async create(
+    batch: Pick<Batch, 'id' | 'model' | 'action' | 'input' | 'format' | 'generation' | 'createdAt'>,
+  ): Promise<boolean> {
     const keys = [this.#key('batch', batch.id), this.#key('batches'), this.#key('batches', batch.model)];
     const score = Date.parse(batch.createdAt);
     const created = await this.#redis.eval(
@@ -163,8 +166,10 @@ function batchOf(hash: Record<string, string>, chunks: string[]): Batch {
   return {
     id: hash['id'] as string,
     model: hash['model'] as string,
+    ...(hash['action'] === undefined ? {} : { action: hash['action'] as BatchAction }),
     input: hash['input'] as string,
     ...(hash['format'] === undefined ? {} : { format: hash['format'] as BatchInputFormat }),
+    ...(hash['generation'] === undefined ? {} : { generation: hash['generation'] }),
     state: hash['state'] as BatchState,
     rows: {
       total: hash['total'] === undefined ? null : Number(hash['total']),
@@ -174,7 +179,12 @@ function batchOf(hash: Record<string, string>, chunks: string[]): Batch {
     createdAt: hash['createdAt'] as string,
     startedAt: text('startedAt'),
     finishedAt: text('finishedAt'),
-    output: { results: text('results'), metrics: text('metricsTable'), rejects: text('rejects') },
+    output: {
+      results: text('results'),
+      metrics: text('metricsTable'),
+      rejects: text('rejects'),
+      ...(hash['files'] === undefined ? {} : { files: hash['files'] }),
+    },
     ...(hash['metrics'] === undefined ? {} : { metrics: JSON.parse(hash['metrics']) as ClassificationReport }),
     ...(hash['error'] === undefined ? {} : { error: JSON.parse(hash['error']) as { code: string; message: string } }),
   };

@@ -4,7 +4,7 @@ import type { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { BatchState } from './batch.ts';
 import { BatchStore } from './batch-store.ts';
-import { openQueue, submitBatch, type BatchRequest } from './queue.ts';
+import { batchIdOf, openQueue, submitBatch, type BatchRequest } from './queue.ts';
 
 const now = new Date('2025-03-01T10:00:00.000Z');
 const request: BatchRequest = { model: 'credit', input: 'gs://in/a.csv' };
@@ -73,7 +73,10 @@ describe('an idempotency key', () => {
     for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     expect(new Set(ids).size).toBe(keys.length);
     // Another program, or a later version of this one, must find the batch again.
-    expect(ids[keys.indexOf('march')]).toBe('c0e6b1e9-2278-81d9-9902-8d3cd4148cbc');
+    const march = { model: 'credit', idempotencyKey: 'march' };
+    expect(batchIdOf(march, 'riskmodel')).toBe('e1be7481-e422-87f1-b4bc-ed118b3c0af8');
+    // Installations that share a warehouse may use the same keys.
+    expect(batchIdOf(march, 'riskmodel:cards')).not.toBe(batchIdOf(march, 'riskmodel'));
     const ofOtherModel = await submit({ model: 'fraud', input: request.input, idempotencyKey: 'march' });
     expect(ofOtherModel.id).not.toBe(ids[keys.indexOf('march')]);
   });

@@ -4,8 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { JobSchedulerJson, Queue } from 'bullmq';
 import type { BatchSchedule } from '../riskmodel/zz_generated.riskmodel.ts';
 import type { Batch } from './batch.ts';
-import type { BatchStore } from './batch-store.ts';
-import { submitBatch, type JobName } from './queue.ts';
+import { submitBatch, type JobName, type SubmitDeps } from './queue.ts';
 
 /** What a `schedule` job carries. */
 export interface ScheduleJob {
@@ -111,7 +110,7 @@ export async function startScheduledBatch(
   model: string,
   { schedule, input, timeZone }: ScheduleJob,
   due: Date,
-  deps: { store: BatchStore; queue: Queue; now: () => Date },
+  deps: SubmitDeps,
 ): Promise<Batch> {
   return submitBatch(
     {

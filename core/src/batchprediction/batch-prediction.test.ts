@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
-import { batchStates } from '../batches/batch.ts';
+import { batchInputFormats, batchStates } from '../batches/batch.ts';
 import { classificationReport } from '../evaluation/classification-report.ts';
-import { readResourceKind } from '../riskmodel/resource-kind.ts';
+import { batchPredictionCrdFile, readResourceKind } from '../riskmodel/resource-kind.ts';
 import type { StructuralSchema } from '../riskmodel/structural-schema.ts';
-import { batchPredictionCrdFile, validateBatchPrediction } from './batch-prediction.ts';
+import { validateBatchPrediction } from './batch-prediction.ts';
 import { validationCases } from './validation-cases.ts';
 
 const smallest = {
@@ -19,15 +19,26 @@ describe('validateBatchPrediction', () => {
     expect(found.map(({ path, message }) => `${path}: ${message}`)).toEqual(problems);
   });
 
-  test('returns a copy', () => {
+  test('refuses a file that would lie outside of its bucket', () => {
+    const outside = { ...smallest, spec: { ...smallest.spec, input: { uri: 'gs://applications/../march.parquet' } } };
+    expect(validateBatchPrediction(outside).problems).toEqual([
+      {
+        path: 'spec.input.uri',
+        message: 'must not have "." or ".." as a part of its path: it would lead out of the bucket',
+      },
+    ]);
+  });
+
+  test('returns a copy, with what is left out in place', () => {
     const { batchPrediction } = validateBatchPrediction(smallest);
-    expect(batchPrediction).toEqual(smallest);
+    expect(batchPrediction).toEqual({ ...smallest, spec: { ...smallest.spec, action: 'Predict' } });
     expect(batchPrediction).not.toBe(smallest);
   });
 
   test('accepts what the API server and the operator add to an object', () => {
     const stored = {
       ...smallest,
+      spec: { ...smallest.spec, action: 'Predict' },
       metadata: { name: 'march', namespace: 'risk', uid: 'ab0c', generation: 1, finalizers: ['riskmodel.io/batch'] },
       status: {
         observedGeneration: 1,
@@ -108,4 +119,9 @@ describe('the CRD of BatchPrediction', () => {
   test('knows every state that a batch can be in', () => {
     expect(status.properties?.['state']?.enum).toEqual(batchStates);
   });
+});
+
+test('an input can be said to have the formats that a request over HTTP can name', () => {
+  const { spec } = readResourceKind(batchPredictionCrdFile).schema.properties ?? {};
+  expect(spec?.properties?.['input']?.properties?.['format']?.enum).toEqual(batchInputFormats);
 });

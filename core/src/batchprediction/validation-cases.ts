@@ -46,7 +46,7 @@ function wrong(name: string, manifest: LooseBatchPrediction, ...problems: string
 
 const nameRule =
   "must be a DNS subdomain: at most 253 lower-case letters, digits, '-' and '.', that starts and ends with a letter or digit";
-const uriRule = 'must be gs://BUCKET/PATH';
+const uriRule = 'must be gs://BUCKET/PATH, or bq://PROJECT.DATASET.TABLE';
 const modelPattern = '^[a-z]([-a-z0-9]*[a-z0-9])?$';
 
 export const validationCases: ValidationCase[] = [
@@ -98,11 +98,25 @@ export const validationCases: ValidationCase[] = [
     withInput({ uri: `gs://applications/${'a'.repeat(1007)}` }),
     'spec.input.uri: must have at most 1024 characters',
   ),
+  ...['bq://risk-project.applications.march', 'bq://applications.march-1'].map((uri) =>
+    right(`an input is the table ${uri}`, withInput({ uri })),
+  ),
+  ...['bq://march', 'bq://a.b.c.d', 'bq://Risk.applications.march', 'bq://applications.march/1'].map((uri) =>
+    wrong(`an input is no table: ${uri}`, withInput({ uri }), `spec.input.uri: ${uriRule}`),
+  ),
   ...['json', 'ndjson', 'csv', 'parquet'].map((format) => right(`a format is ${format}`, withInput({ format }))),
   wrong(
     'a format is unknown',
     withInput({ format: 'JSON' }),
     'spec.input.format: must be one of json, ndjson, csv, parquet, not "JSON"',
+  ),
+
+  // spec.action
+  ...['Predict', 'LoadFeatures'].map((action) => right(`an action is ${action}`, withSpec({ action }))),
+  wrong(
+    'an action is unknown',
+    withSpec({ action: 'Train' }),
+    'spec.action: must be one of Predict, LoadFeatures, not "Train"',
   ),
 
   // spec.ttlSecondsAfterFinished

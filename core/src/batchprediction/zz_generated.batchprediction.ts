@@ -2,6 +2,10 @@
 // The types are those of a manifest after defaulting.
 
 /**
+ * What becomes of the rows: Predict scores them, LoadFeatures writes their features to the RiskModel's feature store (spec.online.features).
+ */
+export type BatchAction = "Predict" | "LoadFeatures";
+/**
  * The file's format, where its name and first bytes don't tell it. Absent: they are asked.
  */
 export type BatchInputFormat = "json" | "ndjson" | "csv" | "parquet";
@@ -108,11 +112,11 @@ export interface ObjectMeta {
   selfLink?: string;
 }
 /**
- * The rows to score.
+ * The rows to score, or to load features of.
  */
 export interface BatchInput {
   /**
-   * The file: gs://BUCKET/PATH. A JSON array, NDJSON, CSV with a header, or Parquet; gzip too for the first three.
+   * The file: gs://BUCKET/PATH. A JSON array, NDJSON, CSV with a header, or Parquet; gzip too for the first three. Several files of one format: a folder, with a slash at its end, or a pattern such as gs://BUCKET/day=* /*.csv. Or, where BigQuery scores (spec.batch.engine of the RiskModel), a table: bq://PROJECT.DATASET.TABLE.
    */
   uri: string;
   /**
@@ -129,7 +133,11 @@ export interface BatchPredictionSpec {
    */
   model: string;
   /**
-   * The rows to score.
+   * What becomes of the rows: Predict scores them, LoadFeatures writes their features to the RiskModel's feature store (spec.online.features).
+   */
+  action: BatchAction;
+  /**
+   * The rows to score, or to load features of.
    */
   input: BatchInput;
   /**
@@ -184,13 +192,17 @@ export interface BatchRows {
   failed?: number;
 }
 /**
- * The tables that the run wrote to.
+ * The tables, or files, that the run wrote to.
  */
 export interface BatchTables {
   /**
    * One row for each row that was scored.
    */
   results?: string;
+  /**
+   * The folder with the result files, when the RiskModel asks for them.
+   */
+  files?: string;
   /**
    * Five rows, when the input has the target column.
    */
@@ -273,7 +285,7 @@ export interface BatchPredictionStatus {
    */
   finishedAt?: string;
   /**
-   * The tables that the run wrote to.
+   * The tables, or files, that the run wrote to.
    */
   output?: BatchTables;
   /**

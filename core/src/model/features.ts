@@ -31,6 +31,15 @@ const finding = {
   notACode: 7,
 } as const;
 
+/** The numbers that a feature may be: whether whole ones only, and from which to which. */
+export function boundsOf({ type, minimum, maximum }: Feature): { whole: boolean; minimum: number; maximum: number } {
+  if (type === 'Boolean') return { whole: true, minimum: 0, maximum: 1 };
+  const whole = type !== 'Number';
+  // Beyond 2^53 a double no longer tells neighbouring integers apart, so such a number is not the one that was sent.
+  const limit = whole ? Number.MAX_SAFE_INTEGER : largestFloat32;
+  return { whole, minimum: Math.max(minimum ?? -limit, -limit), maximum: Math.min(maximum ?? limit, limit) };
+}
+
 /**
  * One feature of the manifest, compiled for checking. Online requests and batch columns pass through the same `check`,
  * so a value that one accepts, the other does too.
@@ -48,11 +57,7 @@ class CompiledFeature {
   constructor(feature: Feature) {
     this.name = feature.name;
     this.feature = feature;
-    this.whole = feature.type === 'Integer' || feature.type === 'Categorical' || feature.type === 'Boolean';
-    // Beyond 2^53 a double no longer tells neighbouring integers apart, so such a number is not the one that was sent.
-    const limit = this.whole ? Number.MAX_SAFE_INTEGER : largestFloat32;
-    this.minimum = feature.type === 'Boolean' ? 0 : Math.max(feature.minimum ?? -limit, -limit);
-    this.maximum = feature.type === 'Boolean' ? 1 : Math.min(feature.maximum ?? limit, limit);
+    ({ whole: this.whole, minimum: this.minimum, maximum: this.maximum } = boundsOf(feature));
     this.codes = feature.codes === undefined ? undefined : new Set(feature.codes);
     this.substitute =
       feature.whenMissing === 'NaN' ? Number.NaN : feature.whenMissing === 'Default' ? feature.default : undefined;
@@ -136,9 +141,10 @@ export class FeatureEncoder {
    */
   encodeValues(values: ArrayLike<unknown>, matrix: Float32Array, row: number, from = 0): Problem[] | undefined {
     let problems: Problem[] | undefined;
-    const at = row * this.width;
-    for (const [column, feature] of this.#features.entries()) {
-      const code = this.#encodeValue(feature, values[from + column], matrix, at + column);
+    let at = row * this.width;
+    let source = from;
+    for (const feature of this.#features) {
+      const code = this.#encodeValue(feature, values[source++], matrix, at++);
       if (code !== finding.fine) (problems ??= []).push(feature.problem(code));
     }
     return problems;

@@ -11,6 +11,9 @@ import { decide, loadModel, type Model } from './model.ts';
 const fixtures = join(import.meta.dirname, '..', '..', '..', 'test', 'fixtures');
 const plain = join(fixtures, 'plain.onnx');
 const sha256 = createHash('sha256').update(readFileSync(plain)).digest('hex');
+const xgboost = join(fixtures, 'trees', 'xgboost-depth-8.ubj');
+const xgboostSha256 = createHash('sha256').update(readFileSync(xgboost)).digest('hex');
+const xgboostNames = ['income', 'age', 'utilisation', 'late_payments', 'loan_to_value'];
 const store = new FolderStore(join(fixtures, 'no-buckets'));
 const loaded: Model[] = [];
 
@@ -30,6 +33,15 @@ function manifestOf(artifact: Partial<RiskModel['spec']['artifact']> = {}, featu
   });
   expect(problems).toEqual([]);
   return model as RiskModel;
+}
+
+/** A manifest of the XGBoost model whose file has the names of its columns. */
+function namedManifest(artifact: Partial<RiskModel['spec']['artifact']> = {}, names = xgboostNames): RiskModel {
+  const manifest = manifestOf({ uri: pathToFileURL(xgboost).href, format: 'XGBoost', ...artifact });
+  return {
+    ...manifest,
+    spec: { ...manifest.spec, features: names.map((name) => ({ name, type: 'Number', whenMissing: 'NaN' })) },
+  };
 }
 
 async function load(manifest: RiskModel): Promise<Model> {
@@ -53,6 +65,24 @@ describe('a loaded model', () => {
   });
 });
 
+describe('a model of another format is converted when it is loaded', () => {
+  test('XGBoost; the digest is that of the file as it was published', async () => {
+    const model = await load(namedManifest());
+    expect(model).toMatchObject({ sha256: xgboostSha256, version: xgboostSha256.slice(0, 12) });
+    expect(model.session).toMatchObject({ inputName: 'input', outputName: 'probabilities' });
+    expect(await model.session.run(new Float32Array(5), 1)).toHaveLength(2);
+  });
+
+  test.each([
+    ['lightgbm-nan.txt', xgboostNames, 'the names of the file'],
+    ['lightgbm-doubles.txt', ['a', 'b', 'c', 'd', 'e'], 'any names, for LightGBM made up those of the file'],
+  ])('LightGBM: %s with %j: %s', async (file, names) => {
+    const uri = pathToFileURL(join(fixtures, 'trees', file)).href;
+    const { session } = await load(namedManifest({ uri, format: 'LightGBM' }, names));
+    expect(await session.run(new Float32Array(5).fill(Number.NaN), 1)).toHaveLength(2);
+  });
+});
+
 describe('a model is refused', () => {
   test.each<[why: string, manifest: RiskModel, code: string, message: string]>([
     [
@@ -69,8 +99,30 @@ describe('a model is refused', () => {
       'UnsupportedModel',
       "can't be loaded as an ONNX model",
     ],
-    ['for XGBoost', manifestOf({ format: 'XGBoost' }), 'UnsupportedFormat', 'spec.artifact.format: XGBoost is not'],
-    ['for LightGBM', manifestOf({ format: 'LightGBM' }), 'UnsupportedFormat', 'spec.artifact.format: LightGBM is not'],
+    [
+      'for names that are in another order than in the file',
+      namedManifest({}, ['age', 'income', 'utilisation', 'late_payments', 'loan_to_value']),
+      'FeatureNameMismatch',
+      'spec.features[0].name is "age", but the model\'s column 1 is "income": list the model\'s columns, in its order',
+    ],
+    [
+      'for the number of features, converted or not',
+      namedManifest({}, ['income', 'age']),
+      'FeatureCountMismatch',
+      'the model takes 5 features, but spec.features lists 2',
+    ],
+    [
+      'for being of another format than the manifest says',
+      namedManifest({ format: 'LightGBM' }),
+      'MalformedModel',
+      'the file is not of the format LightGBM; it looks like XGBoost',
+    ],
+    [
+      'for the digest of a file that is to be converted',
+      namedManifest({ sha256: '0'.repeat(64) }),
+      'ArtifactDigestMismatch',
+      `has the sha256 ${xgboostSha256}`,
+    ],
   ])('%s', async (_, manifest, code, message) => {
     await expect(loadModel(manifest, store)).rejects.toMatchObject({
       code,

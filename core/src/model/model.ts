@@ -1,7 +1,8 @@
 import { RiskModelError } from '../errors.ts';
-import type { RiskModel } from '../riskmodel/zz_generated.riskmodel.ts';
+import type { ArtifactFormat, RiskModel } from '../riskmodel/zz_generated.riskmodel.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { fetchArtifact } from './artifact.ts';
+import { convertModel } from './convert/convert.ts';
 import { FeatureEncoder } from './features.ts';
 import { openSession, type Session, type SessionOptions } from './session.ts';
 
@@ -12,6 +13,8 @@ export interface Model {
   readonly version: string;
   /** Hex digest of the artifact as it was published. */
   readonly sha256: string;
+  /** The artifact's generation, when it came from an object store. */
+  readonly generation?: string;
   readonly manifest: RiskModel;
   readonly encoder: FeatureEncoder;
   readonly session: Session;
@@ -20,27 +23,42 @@ export interface Model {
 /**
  * Loads the model that a manifest describes.
  *
- * @throws RiskModelError with the codes of `fetchArtifact` and `openSession`
+ * @throws RiskModelError with the codes of `fetchArtifact`, `convertModel` and `openSession`; `FeatureNameMismatch`
  */
 export async function loadModel(manifest: RiskModel, store: ObjectStore, options: SessionOptions = {}): Promise<Model> {
   const { artifact, features } = manifest.spec;
-  if (artifact.format !== 'ONNX') {
-    throw new RiskModelError(
-      'UnsupportedFormat',
-      `spec.artifact.format: ${artifact.format} is not served yet: convert the model to ONNX and set format: ONNX`,
-    );
-  }
-  const { bytes, sha256 } = await fetchArtifact(artifact, store);
+  const { bytes, sha256, generation } = await fetchArtifact(artifact, store);
   const encoder = new FeatureEncoder(features);
-  const session = await openSession(bytes, encoder.width, options);
+  const session = await openSession(toOnnx(bytes, artifact.format, encoder.names), encoder.width, options);
   return {
     name: manifest.metadata.name,
     version: artifact.version ?? sha256.slice(0, 12),
     sha256,
+    ...(generation !== undefined && { generation }),
     manifest,
     encoder,
     session,
   };
+}
+
+function toOnnx(bytes: Uint8Array, format: ArtifactFormat, names: readonly string[]): Uint8Array {
+  if (format === 'ONNX') return bytes;
+  const { onnx, featureNames } = convertModel(bytes, format);
+  // Another number of features is told by the session, as for any model.
+  if (featureNames?.length === names.length) checkNames(featureNames, names);
+  return onnx;
+}
+
+/** Columns in another order than the model's would be scored without any error. ONNX files have no names to compare. */
+function checkNames(columns: readonly string[], names: readonly string[]): void {
+  for (const [index, column] of columns.entries()) {
+    // A manifest's names are of letters, digits and `_`; what else there is in a column's name counts as `_`.
+    if (column.replaceAll(/[^A-Za-z0-9_]/g, '_') === names[index]) continue;
+    throw new RiskModelError(
+      'FeatureNameMismatch',
+      `spec.features[${index}].name is "${names[index]}", but the model's column ${index + 1} is ${JSON.stringify(column)}: list the model's columns, in its order and by its names`,
+    );
+  }
 }
 
 /** 1 when the second probability is above the manifest's threshold, else 0. */

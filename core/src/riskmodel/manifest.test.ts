@@ -46,7 +46,8 @@ describe('validateRiskModel', () => {
           online: { replicas: { min: 2, max: 10 } },
           batch: {
             workers: { min: 0, max: 20 },
-            output: { dataset: 'riskmodel' },
+            engine: 'Worker',
+            output: { dataset: 'riskmodel', format: 'Parquet', tables: true },
             maxRejectedRatio: 0.01,
             chunkRows: 50_000,
             schedules: [],

@@ -1,10 +1,11 @@
 import { isObject } from './defaults.ts';
 import { childPath, ManifestError } from './problem.ts';
 import type { ManifestProblem, Problem } from './problem.ts';
-import { readResourceKind, riskModelCrdFile } from './resource-kind.ts';
+import type { ResourceKind } from './resource-kind.ts';
 import { checkSemantics } from './semantic-checks.ts';
 import { makeValidator } from './validator.ts';
 import { parseYamlDocuments } from './yaml-documents.ts';
+import declared from './zz_generated.riskmodel.json' with { type: 'json' };
 import type { RiskModel } from './zz_generated.riskmodel.ts';
 
 export { ManifestError } from './problem.ts';
@@ -15,7 +16,7 @@ export type ValidatedRiskModel =
   | { model: RiskModel; problems: [] }
   | { model: undefined; problems: [Problem, ...Problem[]] };
 
-const riskModel = readResourceKind(riskModelCrdFile);
+const riskModel = declared as unknown as ResourceKind;
 const validate = makeValidator(riskModel.schema);
 
 /**

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { readResourceKind, riskModelCrdFile } from './resource-kind.ts';
+import { batchPredictionCrdFile, readResourceKind, riskModelCrdFile } from './resource-kind.ts';
 import type { StructuralSchema } from './structural-schema.ts';
+import { makeValidator } from './validator.ts';
 
 const { apiVersion, kind, schema } = readResourceKind(riskModelCrdFile);
 
@@ -39,6 +40,10 @@ describe('the CRD of RiskModel', () => {
     );
     expect(boundless.map(({ path }) => path)).toEqual([]);
   });
+});
+
+test.each([riskModelCrdFile, batchPredictionCrdFile])('the schema of %s is one that JSON schema allows', (file) => {
+  expect(() => makeValidator(readResourceKind(file).schema, { validateSchema: true })).not.toThrow();
 });
 
 test('a file that is not there is named', () => {

@@ -21,8 +21,13 @@ export interface ResourceKind {
   schema: StructuralSchema;
 }
 
-/** The file that declares RiskModel; it belongs to the program and is read, not compiled in. */
-export const riskModelCrdFile = fileURLToPath(new URL('../../../crds/riskmodels.yaml', import.meta.url));
+/** The files that declare the kinds. Programs take what `npm run generate` made of them, which is read in no time. */
+export const riskModelCrdFile = crdFile('riskmodels');
+export const batchPredictionCrdFile = crdFile('batchpredictions');
+
+function crdFile(name: string): string {
+  return fileURLToPath(new URL(`../../../crds/${name}.yaml`, import.meta.url));
+}
 
 /**
  * Reads the kind that a CRD declares, in its first version.

@@ -65,3 +65,22 @@ describe('time zones', () => {
     );
   });
 });
+
+describe('URIs of buckets', () => {
+  const input = 'gs://bucket/../x.csv';
+  test.each<[path: string, spec: Record<string, unknown>]>([
+    ['spec.artifact.uri', { artifact: { uri: 'gs://models/a/../m.onnx', format: 'ONNX' } }],
+    ['spec.batch.output.uri', { batch: { output: { uri: 'gs://staging/..' } } }],
+    ['spec.batch.schedules[0].input', { batch: { schedules: [{ name: 's', cron: '0 3 * * *', input }] } }],
+  ])('%s must stay in its bucket', (path, spec) => {
+    expect(problemsOf(spec)).toBe(
+      `m.json: ${path}: must not have "." or ".." as a part of its path: it would lead out of the bucket`,
+    );
+  });
+
+  test('must have a name that a bucket can have', () => {
+    expect(problemsOf({ artifact: { uri: 'gs://goog-models/m.onnx', format: 'ONNX' } })).toBe(
+      'm.json: spec.artifact.uri: must not have a bucket\'s name that begins with "goog": "goog-models"',
+    );
+  });
+});

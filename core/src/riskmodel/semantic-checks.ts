@@ -1,5 +1,6 @@
 import { CronExpressionParser } from 'cron-parser';
 import { messageOf } from '../errors.ts';
+import { findUriProblem } from '../storage/gs-uri.ts';
 import { childPath } from './problem.ts';
 import type { Problem } from './problem.ts';
 import type { RiskModel } from './zz_generated.riskmodel.ts';
@@ -12,6 +13,7 @@ const checks: ((model: RiskModel) => Problem[])[] = [
   findFeaturesThatDifferInCase,
   findUnknownTimeZones,
   findBadCronExpressions,
+  findImpossibleUris,
 ];
 
 /** The problems that all semantic checks find in a model that its schema has passed. */
@@ -84,4 +86,18 @@ function isTimeZone(name: string): boolean {
   } catch {
     return false;
   }
+}
+
+function findImpossibleUris({ spec }: RiskModel): Problem[] {
+  const outputUri = spec.batch.output.uri;
+  const uris = [
+    { path: 'spec.artifact.uri', uri: spec.artifact.uri },
+    // A folder: with the name of a file in it, it is what an object's URI is.
+    ...(outputUri ? [{ path: 'spec.batch.output.uri', uri: `${outputUri.replace(/\/*$/, '')}/x` }] : []),
+    ...spec.batch.schedules.map(({ input }, index) => ({ path: `spec.batch.schedules[${index}].input`, uri: input })),
+  ];
+  return uris.flatMap(({ path, uri }) => {
+    const message = findUriProblem(uri);
+    return message === undefined ? [] : [{ path, message }];
+  });
 }

@@ -491,6 +491,21 @@ export const validationCases: ValidationCase[] = [
   ...['0s', '30', '-1s', '1d', '24h1ms', '999999h999999h999999h', '1.5s'].map((ttl) =>
     wrong(`answers are kept for ${ttl}`, withSpec({ online: { cache: { ttl } } }), `spec.online.cache.ttl: ${ttlRule}`),
   ),
+  right('features come from Redis', withSpec({ identifier: 'id', online: { features: { redis: {} } } })),
+  right(
+    'features come from hashes of another program',
+    withSpec({ identifier: 'id', online: { features: { redis: { keyPrefix: 'applicants:' } } } }),
+  ),
+  wrong(
+    'features come from nowhere',
+    withSpec({ identifier: 'id', online: { features: {} } }),
+    'spec.online.features.redis: is required',
+  ),
+  wrong(
+    'features come from Redis, but records have no identifier',
+    withSpec({ online: { features: { redis: {} } } }),
+    'spec.identifier: is required with online.features, which are found by it',
+  ),
   wrong('a cache has no ttl', withSpec({ online: { cache: {} } }), 'spec.online.cache.ttl: is required'),
 
   // spec.batch
@@ -506,12 +521,34 @@ export const validationCases: ValidationCase[] = [
     withSpec({ batch: { output: { dataset: 'risk-model' } } }),
     'spec.batch.output.dataset: must match ^[A-Za-z0-9_]+$, not "risk-model"',
   ),
-  right('results are staged in a bucket', withSpec({ batch: { output: { uri: 'gs://risk-staging' } } })),
-  right('results are staged in a folder', withSpec({ batch: { output: { uri: 'gs://risk-staging/credit/' } } })),
+  right('results are files in a bucket', withSpec({ batch: { output: { uri: 'gs://risk-results' } } })),
+  right(
+    'results are files in a folder, and in no table',
+    withSpec({ batch: { output: { uri: 'gs://risk-results/credit/', tables: false, format: 'CSV' } } }),
+  ),
   wrong(
-    'results are staged elsewhere',
+    'results are files elsewhere',
     withSpec({ batch: { output: { uri: '/tmp' } } }),
     'spec.batch.output.uri: must be gs://BUCKET or gs://BUCKET/FOLDER',
+  ),
+  wrong(
+    'results go nowhere',
+    withSpec({ batch: { output: { tables: false } } }),
+    'spec.batch.output.tables: must be true when uri is left out, or results would go nowhere',
+  ),
+  right('BigQuery scores', withSpec({ batch: { engine: 'BigQueryML' } })),
+  right('predictions are kept for 366 days', withSpec({ identifier: 'id', batch: { lookup: { ttl: '8784h' } } })),
+  ...['0s', '999ms', '30d', '8784h1s'].map((ttl) =>
+    wrong(
+      `predictions are kept for ${ttl}`,
+      withSpec({ identifier: 'id', batch: { lookup: { ttl } } }),
+      'spec.batch.lookup.ttl: must be a duration from 1s to 8784h (366 days), such as 36h or 720h',
+    ),
+  ),
+  wrong(
+    'predictions are kept, but records have no identifier',
+    withSpec({ batch: { lookup: { ttl: '36h' } } }),
+    'spec.identifier: is required with batch.lookup, whose predictions are kept under it',
   ),
   right('no row may be rejected', withSpec({ batch: { maxRejectedRatio: 0 } })),
   wrong(

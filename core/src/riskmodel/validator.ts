@@ -19,7 +19,10 @@ export interface Validation {
  * `"5"` is no number.
  * @returns a function that copies the object it is given and never throws.
  */
-export function makeValidator(schema: StructuralSchema): (object: unknown) => Validation {
+export function makeValidator(
+  schema: StructuralSchema,
+  { validateSchema = false }: { validateSchema?: boolean } = {},
+): (object: unknown) => Validation {
   const ajv = new Ajv({
     allErrors: true,
     verbose: true,
@@ -27,6 +30,9 @@ export function makeValidator(schema: StructuralSchema): (object: unknown) => Va
     strictNumbers: true,
     coerceTypes: false,
     validateFormats: false,
+    // The schemas are the product's own, and a test checks them; to do so at each start takes longer than to compile them.
+    validateSchema,
+    meta: validateSchema,
   });
   const checkSchema = ajv.compile(toJsonSchema(schema));
   const checkRules = compileRules(schema);

@@ -236,6 +236,20 @@ export interface Online {
    */
   resources?: ResourceRequirements;
   /**
+   * Where a request that carries the identifier gets the features it lacks. Absent: a request carries them all.
+   */
+  features?: {
+    /**
+     * A Redis hash for each identifier, with a field for each feature.
+     */
+    redis: {
+      /**
+       * What a hash's key begins with, before the identifier. Absent: a prefix of the model's own, which is what loading features from a file writes to.
+       */
+      keyPrefix?: string;
+    };
+  };
+  /**
    * Keeps answers, so that the same record is not scored twice within ttl. Absent: every record is scored.
    */
   cache?: Cache;
@@ -262,9 +276,17 @@ export interface BatchOutput {
    */
   dataset: string;
   /**
-   * The folder that a batch's Parquet files are staged in before they are committed to the dataset: gs://BUCKET or gs://BUCKET/FOLDER. Absent: the installation's own staging folder.
+   * Whether results, metrics and rejects are appended to the dataset's tables. When not, uri must be given, and they are files there.
+   */
+  tables: boolean;
+  /**
+   * The folder that results are written to as files, under MODEL/BATCH_ID/: gs://BUCKET or gs://BUCKET/FOLDER. Absent: no files.
    */
   uri?: string;
+  /**
+   * What the files in uri are.
+   */
+  format: "Parquet" | "CSV" | "NDJSON";
 }
 /**
  * One batch that starts by the clock.
@@ -283,7 +305,7 @@ export interface BatchSchedule {
    */
   timeZone: string;
   /**
-   * The file to score: gs://BUCKET/PATH.
+   * The file to score: gs://BUCKET/PATH. Several of one format: a folder, with a slash at its end, or a pattern such as gs://BUCKET/day=* /*.csv.
    */
   input: string;
 }
@@ -316,6 +338,19 @@ export interface Batch {
    * What each pod asks of its node, as in a container's resources.
    */
   resources?: ResourceRequirements;
+  /**
+   * What scores a batch: Worker (the model's own workers) or BigQueryML (BigQuery itself, for tables that should not leave it; the input is then a table).
+   */
+  engine: "Worker" | "BigQueryML";
+  /**
+   * Keeps each record's latest prediction under its identifier, for GET /predictions/ID. Absent: none is kept.
+   */
+  lookup?: {
+    /**
+     * How long a prediction is kept, such as 36h or 720h.
+     */
+    ttl: string;
+  };
   /**
    * Where results go.
    */
@@ -410,7 +445,7 @@ export interface Condition {
   observedGeneration?: number;
 }
 /**
- * The model file that the revision serves.
+ * The model file that the revision serves, as the pod told that started last; before any has told, as the manifest has it.
  */
 export interface ArtifactStatus {
   /**
@@ -491,7 +526,7 @@ export interface RiskModelStatus {
    */
   revision?: string;
   /**
-   * The model file that the revision serves.
+   * The model file that the revision serves, as the pod told that started last; before any has told, as the manifest has it.
    */
   artifact?: ArtifactStatus;
   /**

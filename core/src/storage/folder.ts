@@ -15,6 +15,7 @@ import {
 
 /** Object storage of local mode: bucket B is the folder `ROOT/B`, and `gs://B/x.json` the file `ROOT/B/x.json`. */
 export class FolderStore implements ObjectStore {
+  readonly isLocal: boolean = true;
   readonly #root: string;
 
   constructor(root: string) {
@@ -77,10 +78,14 @@ export class FolderStore implements ObjectStore {
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
-    const folder = this.pathOf(prefix);
+    const { bucket, path } = parseGsUri(prefix, { pathMayBeEmpty: true });
+    if (path !== '') this.pathOf(prefix);
+    const folderUri = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+    const folder = path.includes('/') ? this.pathOf(folderUri) : join(this.#root, bucket);
     const entries = (await orAbsent(readdir(folder, { recursive: true }))) ?? [];
-    for (const name of entries.toSorted()) {
-      const object = await this.stat(`${prefix.replace(/\/+$/, '')}/${name.split(sep).join('/')}`);
+    const uris = entries.map((name) => `${folderUri}${name.split(sep).join('/')}`);
+    for (const uri of uris.filter((candidate) => candidate.startsWith(prefix) && !isDraft(candidate)).toSorted()) {
+      const object = await this.stat(uri);
       if (object !== undefined) yield object;
     }
   }
@@ -121,6 +126,11 @@ export async function linkIfAbsent(path: string, target: string): Promise<boolea
   } finally {
     await rm(copy, { force: true });
   }
+}
+
+/** Whether a name is that of a copy on its way to becoming an object. */
+function isDraft(name: string): boolean {
+  return /\/\.[0-9a-f-]{36}\.tmp$/.test(name);
 }
 
 async function tryLink(path: string, target: string): Promise<boolean> {

@@ -85,6 +85,47 @@ describe('an error', () => {
     expect(entry()).toMatchObject({ severity: 'ERROR', message: 'broken', err: { message: 'broken' } });
   });
 
+  const reported = 'type.googleapis.com/google.devtools.clouderrorreporting.v1beta1.ReportedErrorEvent';
+
+  test.each(['error', 'fatal'] as const)('at level %s is an event of Error Reporting, to the letter', (level) => {
+    const err = new RiskModelError('NotFound', 'gs://b/a does not exist', { cause: new TypeError('inner') });
+    err.stack = 'RiskModelError: gs://b/a does not exist\n    at load (model.ts:1:2)';
+    (err.cause as Error).stack = 'TypeError: inner\n    at parse (model.ts:3:4)';
+    loggerAt('info')[level]({ requestId: 'r1', err }, 'answering 500');
+    expect(entry()).toEqual({
+      severity: level === 'error' ? 'ERROR' : 'CRITICAL',
+      time: expect.any(String),
+      program: 'server',
+      '@type': reported,
+      serviceContext: { service: 'riskmodel-server', version: expect.stringMatching(/^\d+\.\d+\.\d+$/) },
+      message: 'answering 500',
+      stack_trace: 'RiskModelError: gs://b/a does not exist\n    at load (model.ts:1:2)',
+      requestId: 'r1',
+      err: {
+        name: 'RiskModelError',
+        message: 'gs://b/a does not exist',
+        code: 'NotFound',
+        stack_trace: 'RiskModelError: gs://b/a does not exist\n    at load (model.ts:1:2)',
+        cause: { name: 'TypeError', message: 'inner', stack_trace: 'TypeError: inner\n    at parse (model.ts:3:4)' },
+      },
+    });
+  });
+
+  test('logged alone or by a child is an event too', () => {
+    loggerAt('info').child({ batchId: 'b1' }).error(new Error('broken'));
+    expect(entry()).toMatchObject({ '@type': reported, stack_trace: expect.stringMatching(/^Error: broken\n/) });
+  });
+
+  test.each(['debug', 'info', 'warn'] as const)('at level %s is none: it was dealt with', (level) => {
+    loggerAt('debug')[level]({ err: new Error('again') }, 'trying again');
+    expect(Object.keys(entry())).toEqual(['severity', 'time', 'program', 'err', 'message']);
+  });
+
+  test('an entry of level error without an error is none: there is no stack to group it by', () => {
+    loggerAt('info').error({ status: 500 }, 'POST /x 500');
+    expect(Object.keys(entry())).toEqual(['severity', 'time', 'program', 'status', 'message']);
+  });
+
   test('that is none is told as it is', () => {
     loggerAt('info').error({ err: 'a text that was thrown' }, 'failed');
     expect(entry()).toMatchObject({ err: 'a text that was thrown' });

@@ -1,47 +1,31 @@
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { messageOf } from '../errors.ts';
 import {
+  columnChunk,
+  columnMetaData,
+  endOfFile,
+  fileMetaData,
+  magic,
+  refuse,
+  rewrite,
+  rewriteFields,
+  rowGroup,
+  tailLength,
+  valueOf,
+  withoutPageIndexes,
+  type Rewrite,
+} from './parquet-structure.ts';
+import {
   decodeInteger,
   decodeList,
   decodeStruct,
   encodeInteger,
   encodeList,
-  encodeStruct,
   thriftType,
   type ThriftField,
 } from './thrift-compact.ts';
 
-/*
- * Ids of a footer's fields, as far as they matter here:
- * https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
- */
-const fileMetaData = {
-  schema: 2,
-  rows: 3,
-  rowGroups: 4,
-  createdBy: 6,
-  encryption: 8,
-  signingKey: 9,
-  extension: 32_767,
-};
-const rowGroup = { columns: 1, fileOffset: 5, ordinal: 7 };
-const columnChunk = {
-  filePath: 1,
-  fileOffset: 2,
-  metaData: 3,
-  offsetIndexOffset: 4,
-  offsetIndexLength: 5,
-  columnIndexOffset: 6,
-  columnIndexLength: 7,
-  crypto: 8,
-  encryptedMetaData: 9,
-};
-const columnMetaData = { dataPage: 9, indexPage: 10, dictionaryPage: 11, bloomFilter: 14 };
-
-const magic = Buffer.from('PAR1');
 const encryptedMagic = Buffer.from('PARE');
-/** The footer's length and the magic bytes, with which every file ends. */
-const tailLength = 8;
 const copiedAtOnce = 1 << 20;
 const maxOrdinal = 0x7fff;
 
@@ -84,10 +68,7 @@ async function copyAll(inputs: readonly string[], target: FileHandle): Promise<v
       await source.close();
     }
   }
-  const footer = merged.encode();
-  const length = Buffer.alloc(tailLength - magic.length);
-  length.writeUInt32LE(footer.length);
-  await target.appendFile(Buffer.concat([footer, length, magic]));
+  await target.appendFile(endOfFile(merged.encode()));
 }
 
 /** Where the file's data end and its footer begins. */
@@ -167,21 +148,16 @@ class MergedFooter {
   }
 
   encode(): Buffer {
-    return rewrite(this.#first?.fields ?? [], {
+    return rewriteFields(this.#first?.fields ?? [], {
       [fileMetaData.rows]: () => encodeInteger(this.#rows),
       [fileMetaData.rowGroups]: () => encodeList({ type: thriftType.struct, items: this.#rowGroups }),
     });
   }
 }
 
-/** The value of a field in its new form; undefined when the field is to go. */
-type Rewrite = (value: Buffer) => Buffer | undefined;
-
-const leaveOut: Rewrite = () => undefined;
-
 function moveRowGroup(bytes: Buffer, shift: Rewrite, ordinal: number): Buffer {
   const moveMetaData: Rewrite = (metaData) =>
-    rewrite(decodeStruct(metaData), {
+    rewrite(metaData, {
       [columnMetaData.dataPage]: shift,
       [columnMetaData.indexPage]: shift,
       [columnMetaData.dictionaryPage]: shift,
@@ -191,17 +167,14 @@ function moveRowGroup(bytes: Buffer, shift: Rewrite, ordinal: number): Buffer {
     const fields = decodeStruct(column);
     refuse(fields, [columnChunk.crypto, columnChunk.encryptedMetaData], 'it is encrypted');
     refuse(fields, [columnChunk.filePath], 'it has columns in other files');
-    return rewrite(fields, {
+    return rewriteFields(fields, {
+      ...withoutPageIndexes,
       // Deprecated: where a copy of the metadata is. Such a copy would have the old offsets; 0 says there is none.
       [columnChunk.fileOffset]: () => encodeInteger(0n),
       [columnChunk.metaData]: moveMetaData,
-      [columnChunk.offsetIndexOffset]: leaveOut,
-      [columnChunk.offsetIndexLength]: leaveOut,
-      [columnChunk.columnIndexOffset]: leaveOut,
-      [columnChunk.columnIndexLength]: leaveOut,
     });
   };
-  return rewrite(decodeStruct(bytes), {
+  return rewrite(bytes, {
     [rowGroup.columns]: (columns) => {
       const { type, items } = decodeList(columns);
       return encodeList({ type, items: items.map(moveColumn) });
@@ -224,17 +197,6 @@ function shiftOffsets(dataEnd: number, movedBy: number): Rewrite {
   };
 }
 
-function rewrite(fields: readonly ThriftField[], changes: Readonly<Record<number, Rewrite>>): Buffer {
-  return encodeStruct(
-    fields.flatMap((field) => {
-      const change = changes[field.id];
-      if (change === undefined) return [field];
-      const value = change(field.value);
-      return value === undefined ? [] : [{ ...field, value }];
-    }),
-  );
-}
-
 /** Whatever is said about the file as a whole must hold for all of them. Who wrote it is the first one's word. */
 function expectSame(fields: readonly ThriftField[], first: { path: string; fields: readonly ThriftField[] }): void {
   const own = new Set([fileMetaData.rows, fileMetaData.rowGroups, fileMetaData.createdBy]);
@@ -245,14 +207,4 @@ function expectSame(fields: readonly ThriftField[], first: { path: string; field
     const what = id === fileMetaData.schema ? 'schema' : `footer's field ${id}`;
     throw new Error(`its ${what} differs from that of ${first.path}`);
   }
-}
-
-function refuse(fields: readonly ThriftField[], ids: readonly number[], reason: string): void {
-  if (fields.some(({ id }) => ids.includes(id))) throw new Error(reason);
-}
-
-function valueOf(fields: readonly ThriftField[], id: number): Buffer {
-  const field = fields.find((field) => field.id === id);
-  if (field === undefined) throw new Error(`its footer lacks field ${id}`);
-  return field.value;
 }

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RiskModelError } from '../errors.ts';
 import { linkIfAbsent } from '../storage/folder.ts';
-import { objectNotFound, type LocalCopy, type ObjectStore } from '../storage/object-store.ts';
+import { openCurrent, type ObjectStore } from '../storage/object-store.ts';
+import { addedColumns } from './added-columns.ts';
 import { concatenateParquet } from './concatenate-parquet.ts';
-import type { Column, Table, Warehouse } from './warehouse.ts';
+import type { Column, Commit, Table, Warehouse } from './warehouse.ts';
 
 /**
  * The warehouse of local mode: table T of dataset D is the Parquet files in `ROOT/D/T/`. A commit is one file, named by
@@ -33,13 +33,13 @@ export class ParquetWarehouse implements Warehouse {
     }
   }
 
-  async append(table: Table, stagedUris: string[], commitId: string): Promise<boolean> {
+  async append(table: Table, stagedUris: string[], { id }: Commit): Promise<boolean> {
     const folder = this.locate(table);
-    const target = join(folder, `${commitId}.parquet`);
+    const target = join(folder, `${id}.parquet`);
     if (await exists(target)) return false;
     await mkdir(folder, { recursive: true });
-    const copies = await this.#openAll(stagedUris);
-    const draft = join(folder, `.${commitId}.${randomUUID()}.tmp`);
+    const copies = await Promise.all(stagedUris.map((uri) => openCurrent(uri, this.#store)));
+    const draft = join(folder, `.${id}.${randomUUID()}.tmp`);
     try {
       await concatenateParquet(
         copies.map(({ path }) => path),
@@ -51,27 +51,6 @@ export class ParquetWarehouse implements Warehouse {
       await Promise.all(copies.map((copy) => copy.release()));
     }
   }
-
-  #openAll(uris: string[]): Promise<LocalCopy[]> {
-    return Promise.all(
-      uris.map(async (uri) => {
-        const object = await this.#store.stat(uri);
-        if (object === undefined) throw objectNotFound(uri);
-        return this.#store.openLocal(object);
-      }),
-    );
-  }
-}
-
-/** The columns that are new to a table which has those of `known`. */
-function addedColumns(table: Table, known: readonly Column[]): Column[] {
-  const byName = new Map(known.map((column) => [column.name.toLowerCase(), column]));
-  return table.columns.filter((column) => {
-    const existing = byName.get(column.name.toLowerCase());
-    if (existing === undefined) return true;
-    if (existing.type !== column.type || existing.name !== column.name) throw typeConflict(table, column, existing);
-    return false;
-  });
 }
 
 /** The columns of a table as its last version has them; version 0 is that of no table. */
@@ -105,12 +84,5 @@ async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,
-  );
-}
-
-function typeConflict(table: Table, column: Column, existing: Column): RiskModelError {
-  return new RiskModelError(
-    'TableTypeConflict',
-    `column ${column.name} would be ${column.type}, but table ${table.dataset}.${table.name} has ${existing.name} as ${existing.type}: a column that the manifest names (as a feature, identifier or target) has a type of its own, which it had not before it was named; rename the input's column, or use another dataset (spec.batch.output.dataset)`,
   );
 }

@@ -1,5 +1,8 @@
 import type { Column, Table } from './warehouse.ts';
 
+/** The time of prediction is what queries narrow down first, then whose rows they are. Every table has these columns. */
+const layout = { partitionByDayOf: 'pred_datetime', clusterBy: ['model', 'batch_id'] };
+
 /** Columns that every result row has after those of the input. Their names are taken: no input column may have them. */
 export const resultColumns: readonly Column[] = [
   { name: 'prob_0', type: 'FLOAT64' },
@@ -15,7 +18,7 @@ export const resultColumns: readonly Column[] = [
 
 /** One row a scored record: the input's columns, then `resultColumns`. */
 export function resultsTable(dataset: string, inputColumns: readonly Column[]): Table {
-  return { dataset, name: 'risk_model_results', columns: [...inputColumns, ...resultColumns] };
+  return { dataset, name: 'risk_model_results', columns: [...inputColumns, ...resultColumns], layout };
 }
 
 /** Five rows a batch that has outcomes: scikit-learn's classification report. */
@@ -23,6 +26,7 @@ export function metricsTable(dataset: string): Table {
   return {
     dataset,
     name: 'risk_model_metrics',
+    layout,
     columns: [
       { name: 'class', type: 'STRING' },
       { name: 'precision', type: 'FLOAT64' },
@@ -43,6 +47,7 @@ export function rejectsTable(dataset: string): Table {
   return {
     dataset,
     name: 'risk_model_rejects',
+    layout,
     columns: [
       { name: 'record_index', type: 'INT64' },
       { name: 'reason', type: 'STRING' },
