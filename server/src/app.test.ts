@@ -125,7 +125,7 @@ describe('the app', () => {
   });
 
   test('queue depths are in the metrics as long as they can be had', async () => {
-    app.metrics.watchQueues(() => Promise.resolve([{ model: 'credit', jobs: { waiting: 3 } }]));
+    app.metrics.watchQueues(() => Promise.resolve([{ model: 'credit', jobs: { waiting: 3 }, oldestSeconds: 7 }]));
     const metrics = async (): Promise<string> => (await fetch(`${app.url}/metrics`)).text();
     expect(await metrics()).toContain('riskmodel_batch_queue_jobs{model="credit",state="waiting"} 3');
     app.metrics.watchQueues(() => Promise.resolve([]));

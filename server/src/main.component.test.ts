@@ -1,14 +1,21 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { findLoadedArtifact } from '@riskmodel/core/serving/loaded-artifact.ts';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { apiKeyLine, makeApiKey } from '@riskmodel/core/access/api-key.ts';
 import { TestRedis } from './testing/test-redis.ts';
 import { until } from './testing/until.ts';
+
+// A server starts in each test.
+jest.setTimeout(120_000);
 
 const mainFile = join(import.meta.dirname, 'main.ts');
 const fixture = join(import.meta.dirname, '../../test/fixtures/plain.onnx');
@@ -47,27 +54,34 @@ class ServerProcess {
   }
 
   async listening(): Promise<void> {
-    await until(() => this.port > 0 || this.child.exitCode !== null);
+    await until(() => this.port > 0 || this.child.exitCode !== null, 60_000);
     if (this.child.exitCode !== null) throw new Error(this.stderr);
   }
 
   async ready(): Promise<void> {
     await this.listening();
-    await until(async () => (await fetch(`${this.url}/readyz`)).ok);
+    await until(async () => (await fetch(`${this.url}/readyz`)).ok, 60_000);
   }
 }
 
 /** Sends the head of a prediction; the server waits for the body. */
-function beginPrediction(port: number, agent?: Agent): ClientRequest {
+function beginPrediction(port: number, agent?: Agent, headers: Record<string, string> = {}): ClientRequest {
   const request = httpRequest({
     port,
     host: '127.0.0.1',
     method: 'POST',
     path: '/risk-online-prediction',
-    headers: { 'content-type': 'application/json', 'content-length': record.length },
+    headers: { 'content-type': 'application/json', 'content-length': record.length, ...headers },
     ...(agent === undefined ? {} : { agent }),
   });
   request.write(record.slice(0, 5));
+  return request;
+}
+
+/** The same, once the server has the head, which it tells whom it asks for more. */
+async function beginKnownPrediction(port: number, agent?: Agent): Promise<ClientRequest> {
+  const request = beginPrediction(port, agent, { expect: '100-continue' });
+  await once(request, 'continue');
   return request;
 }
 
@@ -103,8 +117,7 @@ describe('the server as a process', () => {
     const idle = connect(running.port, '127.0.0.1');
     await once(idle, 'connect');
     const idleClosed = once(idle, 'close');
-    const request = beginPrediction(running.port, agent);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const request = await beginKnownPrediction(running.port, agent);
 
     running.child.kill('SIGTERM');
     await idleClosed;
@@ -117,10 +130,33 @@ describe('the server as a process', () => {
     expect(await running.exited).toBe(0);
     expect(running.stderr).toBe('');
     agent.destroy();
-  }, 20_000);
+  });
+
+  test('in a cluster it tells which file its revision serves', async () => {
+    const redis = await TestRedis.start();
+    const client = new Redis(redis.url);
+    try {
+      const { prefix } = redis;
+      const running = start({ REDIS_URL: redis.url, RISKMODEL_REDIS_PREFIX: prefix, RISKMODEL_REVISION: 'a1b2' });
+      await running.ready();
+      await until(
+        async () => (await findLoadedArtifact(client, { prefix, model: 'credit', revision: 'a1b2' })) != null,
+      );
+      expect(await findLoadedArtifact(client, { prefix, model: 'credit', revision: 'a1b2' })).toEqual({
+        uri: expect.stringMatching(/^file:.*model\.onnx$/),
+        sha256: createHash('sha256')
+          .update(await readFile(fixture))
+          .digest('hex'),
+      });
+    } finally {
+      client.disconnect();
+      await redis.stop();
+    }
+  });
 
   test('with a drain delay it is not ready but still answers, and sends clients elsewhere', async () => {
-    const running = start({ RISKMODEL_DRAIN_DELAY: '1' });
+    // Long enough for all that is asked meanwhile.
+    const running = start({ RISKMODEL_DRAIN_DELAY: '5' });
     await running.ready();
     running.child.kill('SIGINT');
     await until(async () => (await fetch(`${running.url}/readyz`)).status === 503);
@@ -134,21 +170,21 @@ describe('the server as a process', () => {
     expect(prediction.status).toBe(200);
     expect(prediction.headers.get('connection')).toBe('close');
     expect(await running.exited).toBe(0);
-  }, 20_000);
+  });
 
   test('a client that never finishes its request does not keep it from ending', async () => {
     const running = start({ RISKMODEL_SHUTDOWN_GRACE: '1' });
     await running.ready();
-    const request = beginPrediction(running.port);
+    const request = await beginKnownPrediction(running.port);
     request.on('error', () => {});
-    await new Promise((resolve) => setTimeout(resolve, 100));
     running.child.kill('SIGTERM');
     expect(await running.exited).toBe(0);
     expect(running.stdout).toContain('requests cut off');
-  }, 20_000);
+  });
 
   test('under load no request is lost when clients heed Connection: close', async () => {
-    const running = start({ RISKMODEL_DRAIN_DELAY: '1' });
+    // Long enough for every client to have an answer that says so.
+    const running = start({ RISKMODEL_DRAIN_DELAY: '5' });
     await running.ready();
     const agent = new Agent({ keepAlive: true, maxSockets: 16 });
     const statuses: (number | undefined)[] = [];
@@ -169,7 +205,7 @@ describe('the server as a process', () => {
     expect(await running.exited).toBe(0);
     agent.destroy();
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
-  }, 20_000);
+  });
 
   test('while a model can not be read yet it says why, and goes on when it can', async () => {
     await rm(join(folder, 'model.onnx'));
@@ -192,7 +228,7 @@ describe('the server as a process', () => {
     await rm(join(folder, 'model.onnx'), { recursive: true });
     await copyFile(fixture, join(folder, 'model.onnx'));
     await running.ready();
-  }, 20_000);
+  });
 
   test.each([
     ['a manifest that is wrong', manifest.replace('format: ONNX', 'format: PMML'), {}, /spec\.artifact\.format/],
@@ -201,18 +237,20 @@ describe('the server as a process', () => {
     ['a default that is not served', manifest, { RISKMODEL_DEFAULT_MODEL: 'x' }, /default model "x" is not served/],
     ['a setting that is wrong', manifest, { PORT: 'http' }, /PORT: must be a whole number/],
     ['a setting that is missing', manifest, { REDIS_URL: '' }, /REDIS_URL is not set/],
-  ])(
-    'ends with 1 and one line for %s',
-    async (_name, yaml, more, message) => {
-      await writeFile(join(folder, 'riskmodel.yaml'), yaml);
-      const running = start(more);
-      expect(await running.exited).toBe(1);
-      expect(running.stderr).toMatch(/^riskmodel server: /);
-      expect(running.stderr).toMatch(message);
-      expect(running.stderr.trim().split('\n')).toHaveLength(1);
-    },
-    20_000,
-  );
+    [
+      'keys that are not there',
+      manifest,
+      { RISKMODEL_AUTH: 'api-key', RISKMODEL_API_KEYS_FILE: '/no/such/file' },
+      /RISKMODEL_API_KEYS_FILE: can't be read: ENOENT/,
+    ],
+  ])('ends with 1 and one line for %s', async (_name, yaml, more, message) => {
+    await writeFile(join(folder, 'riskmodel.yaml'), yaml);
+    const running = start(more);
+    expect(await running.exited).toBe(1);
+    expect(running.stderr).toMatch(/^riskmodel server: /);
+    expect(running.stderr).toMatch(message);
+    expect(running.stderr.trim().split('\n')).toHaveLength(1);
+  });
 
   test('ends with 1 when its port is taken', async () => {
     const other = createServer((socket: Socket) => socket.destroy()).listen(0, '127.0.0.1');
@@ -221,7 +259,42 @@ describe('the server as a process', () => {
     expect(await running.exited).toBe(1);
     expect(running.stderr).toMatch(/^riskmodel server: .*EADDRINUSE/);
     other.close();
-  }, 20_000);
+  });
+
+  test('asks callers who they are, and exchanges keys without a restart or an answer lost', async () => {
+    const file = join(folder, 'keys');
+    const [oldKey, newKey] = [makeApiKey(), makeApiKey()];
+    await writeFile(file, apiKeyLine('web', oldKey));
+    const running = start({
+      RISKMODEL_AUTH: 'api-key',
+      RISKMODEL_API_KEYS_FILE: file,
+      RISKMODEL_RATE_LIMIT_ONLINE: '1000000/h',
+      RISKMODEL_LOG_LEVEL: 'debug',
+    });
+    await running.ready();
+    const predict = async (key: string): Promise<number> => {
+      const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}` };
+      const response = await fetch(`${running.url}/risk-online-prediction`, { method: 'POST', headers, body: record });
+      await response.arrayBuffer();
+      return response.status;
+    };
+    expect([await predict(oldKey), await predict(newKey)]).toEqual([200, 401]);
+    // A caller with both keys always has one that is accepted.
+    await writeFile(file, `${apiKeyLine('web', oldKey)}\n${apiKeyLine('web', newKey)}`);
+    await until(async () => {
+      expect(await predict(oldKey)).toBe(200);
+      return (await predict(newKey)) === 200;
+    });
+    await writeFile(file, apiKeyLine('web', newKey));
+    await until(async () => {
+      expect(await predict(newKey)).toBe(200);
+      return (await predict(oldKey)) === 401;
+    });
+    running.child.kill('SIGTERM');
+    expect(await running.exited).toBe(0);
+    expect(running.stdout).toContain('"caller":"web"');
+    for (const key of [oldKey, newKey]) expect(running.stdout.includes(key.slice(4, 20))).toBe(false);
+  });
 
   test('a request that waits for a batch is told where it goes on', async () => {
     const redis = await TestRedis.start();
@@ -244,5 +317,5 @@ describe('the server as a process', () => {
     expect(response.headers.get('location')).toMatch(/^\/batches\/[\da-f-]{36}$/);
     expect(await running.exited).toBe(0);
     await redis.stop();
-  }, 20_000);
+  });
 });

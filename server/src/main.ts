@@ -16,13 +16,11 @@ async function main(): Promise<void> {
     (error: unknown) => ({ error }),
   );
   const end = await Promise.race([failure, stopSignal]);
-  if (typeof end === 'string') {
-    logger.info({ signal: end }, 'stopping');
-  } else {
-    fail(end.error);
-    logger.error({ err: end.error }, 'the models cannot be served');
-  }
+  if (typeof end === 'string') logger.info({ signal: end }, 'stopping');
+  else logger.error({ err: end.error }, 'the models cannot be served');
   await server.stop();
+  // Last, since Kubernetes keeps the end of what was printed, and the log's own lines are long.
+  if (typeof end !== 'string') fail(end.error);
 }
 
 /** Tells whoever started the server, in words, and makes the exit code say so too. */

@@ -6,7 +6,7 @@ test.each([
   ['MisspelledColumn', true],
   ['RecordsTooLarge', true],
   // The format of the model, not of the input.
-  ['UnsupportedFormat', false],
+  ['MalformedModel', false],
   ['ArtifactNotFound', false],
   ['InternalError', false],
 ])('%s lies in the input: %s', (code, expected) => {

@@ -10,13 +10,18 @@ const inputErrorCodes = new Set([
   'InvalidUri',
   'MissingColumns',
   'MisspelledColumn',
+  'MixedFiles',
   'RecordTooLong',
   'RecordsTooLarge',
   'ReservedColumn',
   'TableTypeConflict',
+  'TooManyChunks',
   'TooManyColumns',
+  'TooManyFiles',
   'TooManyRejects',
+  'UnsupportedColumnName',
   'UnsupportedColumnType',
+  'UnsupportedTable',
 ]);
 
 /** Whether a batch failed for its input's sake, and not for the service's. */

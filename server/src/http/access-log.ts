@@ -1,10 +1,13 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
-import type { Request, RequestHandler, Response } from 'express';
 import type { ServerMetrics } from '../telemetry/metrics.ts';
-import { openContext } from './request-context.ts';
+import { openContext, type RequestContext } from './request-context.ts';
 
 /** Calls of probes and scrapers, which come every few seconds and say nothing. */
 const quietRoutes = new Set(['/livez', '/readyz', '/healthcheck', '/metrics', '/v2/health/live', '/v2/health/ready']);
+
+/** To be called with every request, before anything else is done with it. */
+export type AccessLog = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
  * Gives every request its id and, when it is answered, one log line and its place in the metrics. The line has Cloud
@@ -13,29 +16,29 @@ const quietRoutes = new Set(['/livez', '/readyz', '/healthcheck', '/metrics', '/
  *
  * @param options.project the Google Cloud project that traces belong to, where there is one
  */
-export function accessLog(options: {
+export function makeAccessLog(options: {
   logger: Logger;
   metrics: Pick<ServerMetrics, 'onRequest'>;
   project?: string | undefined;
-}): RequestHandler {
+}): AccessLog {
   const { logger, metrics } = options;
   const tracePrefix = options.project === undefined ? '' : `projects/${options.project}/traces/`;
-  return (request, response, next) => {
-    const started = performance.now();
-    const { requestId, trace, spanId } = openContext(request);
-    response.setHeader('x-request-id', requestId);
+  return (request, response) => {
+    const context = openContext(request);
     response.once('close', () => {
-      const seconds = (performance.now() - started) / 1_000;
+      const seconds = (performance.now() - context.started) / 1_000;
       // 499 is nginx' word for a client that went away before its answer was complete.
       const status = response.writableFinished ? response.statusCode : 499;
-      const route = routeOf(request, response);
-      metrics.onRequest(route, request.method, status, seconds);
+      const route = routeOf(request, context);
+      const method = request.method ?? 'GET';
+      metrics.onRequest(route, method, status, seconds);
       const level = quietRoutes.has(route) ? 'debug' : status >= 500 ? 'error' : 'info';
       if (!logger.isLevelEnabled(level)) return;
+      const { requestId, trace, spanId, fields } = context;
       logger[level](
         {
           httpRequest: {
-            requestMethod: request.method,
+            requestMethod: method,
             requestUrl: pathOf(request),
             status,
             latency: `${seconds.toFixed(6)}s`,
@@ -43,26 +46,20 @@ export function accessLog(options: {
           requestId,
           ...(trace === undefined ? {} : { 'logging.googleapis.com/trace': tracePrefix + trace }),
           ...(spanId === undefined ? {} : { 'logging.googleapis.com/spanId': spanId }),
+          ...fields,
         },
-        `${request.method} ${route} ${status}`,
+        `${method} ${route} ${status}`,
       );
     });
-    next();
   };
-}
-
-/** A route that is not one of Express' own, such as a folder of files, says here what it is to be counted as. */
-export function countAs(response: Response, route: string): void {
-  response.locals['route'] = route;
 }
 
 const patterns = new Map<string, string>();
 
 /** The route's pattern as OpenAPI writes it, such as /batches/{id}; `other` for a path that there is no route for. */
-function routeOf(request: Request, response: Response): string {
-  const named: unknown = response.locals['route'];
-  if (typeof named === 'string') return named;
-  const path: unknown = (request.route as { path?: unknown } | undefined)?.path;
+function routeOf(request: IncomingMessage, context: RequestContext): string {
+  if (context.route !== undefined) return context.route;
+  const path: unknown = (request as { route?: { path?: unknown } }).route?.path;
   if (typeof path !== 'string') return 'other';
   let pattern = patterns.get(path);
   if (pattern === undefined) {
@@ -72,8 +69,13 @@ function routeOf(request: Request, response: Response): string {
   return pattern;
 }
 
-function pathOf(request: Request): string {
-  const { originalUrl } = request;
-  const query = originalUrl.indexOf('?');
-  return (query === -1 ? originalUrl : originalUrl.slice(0, query)).slice(0, 1_024);
+/** Paths that go on with a person's identifier, which no log may have. */
+const personalPath = /^\/predictions\/.*/;
+
+function pathOf(request: IncomingMessage): string {
+  // Express cuts off of `url` what leads to a router.
+  const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '';
+  const query = url.indexOf('?');
+  const path = (query === -1 ? url : url.slice(0, query)).slice(0, 1_024);
+  return path.replace(personalPath, '/predictions/{id}');
 }

@@ -20,10 +20,14 @@ const largestDiscard = 64 * 1024 * 1024;
  * @param limit bytes, before and after decompression
  * @throws HttpError 413 (over the limit), 415 (unknown Content-Encoding), 400 (can't be decompressed, or cut short)
  */
-export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
+export function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
   const encoding = request.headers['content-encoding'];
-  const body = await collect(request, limit);
-  if (encoding === undefined || encoding === 'identity') return body;
+  const body = collect(request, limit);
+  return encoding === undefined || encoding === 'identity' ? body : decompressed(body, encoding, limit);
+}
+
+async function decompressed(sent: Promise<Buffer>, encoding: string, limit: number): Promise<Buffer> {
+  const body = await sent;
   const decompress = Object.hasOwn(decompressors, encoding) && decompressors[encoding as keyof typeof decompressors];
   if (!decompress) {
     throw new HttpError(415, `Content-Encoding: must be one of ${Object.keys(decompressors).join(', ')}`);
@@ -56,9 +60,7 @@ function collect(request: IncomingMessage, limit: number): Promise<Buffer> {
       chunks.push(chunk);
     });
     request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)));
-    const cutShort = (): void => reject(new HttpError(400, 'body: ended before it was complete'));
-    request.on('error', cutShort);
-    request.on('aborted', cutShort);
+    request.on('error', () => reject(new HttpError(400, 'body: ended before it was complete')));
   });
 }
 

@@ -5,11 +5,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Longer than the idle timeout of load balancers (Google's is 600 s), so that they close connections, not we. */
 const keepAliveMilliseconds = 620_000;
 
+/** What is under way on a connection. */
+interface Connection {
+  /** Requests that are not answered yet; several when a client sends before it has the answers. */
+  requests: number;
+  latest: ServerResponse | undefined;
+}
+
 /** An HTTP server that ends without dropping an answer. Its handler may be exchanged at any time. */
 export class DrainingServer {
   readonly #server: Server;
-  readonly #inFlight = new Set<ServerResponse>();
-  readonly #sockets = new Set<Socket>();
+  /**
+   * By connection, and not a set of the answers under way: a set that gets and loses an entry with every request makes
+   * Node's collector copy what is dead already, thirty milliseconds at a time under load.
+   */
+  readonly #connections = new Map<Socket, Connection>();
   #isDraining = false;
 
   /** Answers a request; exchange it to answer differently from now on. */
@@ -18,14 +28,14 @@ export class DrainingServer {
   constructor(handler: RequestListener) {
     this.handler = handler;
     this.#server = createServer({ keepAliveTimeout: keepAliveMilliseconds, keepAlive: true }, (request, response) => {
-      this.#inFlight.add(response);
-      response.once('close', () => this.#inFlight.delete(response));
+      const connection = this.#connections.get(request.socket);
+      if (connection !== undefined) follow(connection, response);
       if (this.#isDraining) response.setHeader('Connection', 'close');
       this.handler(request, response);
     });
     this.#server.on('connection', (socket) => {
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
+      this.#connections.set(socket, { requests: 0, latest: undefined });
+      socket.once('close', () => this.#connections.delete(socket));
     });
   }
 
@@ -43,7 +53,9 @@ export class DrainingServer {
   /** From now on every answer closes its connection, so that clients go elsewhere; all requests are still answered. */
   startDraining(): void {
     this.#isDraining = true;
-    for (const response of this.#inFlight) if (!response.headersSent) response.setHeader('Connection', 'close');
+    for (const { latest } of this.#connections.values()) {
+      if (latest?.headersSent === false) latest.setHeader('Connection', 'close');
+    }
   }
 
   /**
@@ -65,14 +77,22 @@ export class DrainingServer {
     await Promise.race([closed, sleep(grace, undefined, { signal: timer.signal }).catch(() => {})]);
     timer.abort();
     clearInterval(sweep);
-    const cutOff = this.#inFlight.size;
+    const cutOff = [...this.#connections.values()].reduce((sum, { requests }) => sum + requests, 0);
     this.#server.closeAllConnections();
     await closed;
     return cutOff;
   }
 
   #closeIdle(): void {
-    const busy = new Set([...this.#inFlight].map(({ socket }) => socket));
-    for (const socket of this.#sockets) if (!busy.has(socket)) socket.destroySoon();
+    for (const [socket, { requests }] of this.#connections) if (requests === 0) socket.destroySoon();
   }
+}
+
+function follow(connection: Connection, response: ServerResponse): void {
+  connection.requests++;
+  connection.latest = response;
+  response.once('close', () => {
+    connection.requests--;
+    if (connection.latest === response) connection.latest = undefined;
+  });
 }

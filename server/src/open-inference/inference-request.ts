@@ -1,8 +1,12 @@
 import type { FeatureEncoder } from '@riskmodel/core/model/features.ts';
+import type { Model } from '@riskmodel/core/model/model.ts';
 import { parseJson } from '../http/body.ts';
 import { HttpError, isObject } from '../http/http-error.ts';
 import { encodeTensors, type FeatureMatrix } from './features-matrix.ts';
 import { BinaryPart, readTensor } from './tensor.ts';
+
+/** The name of the output that holds the decisions, beside the model's own output of probabilities. */
+export const decisionOutput = 'decision';
 
 /** An output that the client wants, and whether as binary data. */
 export interface RequestedOutput {
@@ -16,19 +20,33 @@ export interface InferenceRequest extends FeatureMatrix {
   outputs: RequestedOutput[];
 }
 
+/** What inference requests of a model are read by. */
+export interface ModelInputs {
+  encoder: FeatureEncoder;
+  /** The names of the outputs that there are, which is what a request that names none is given. */
+  outputs: readonly string[];
+  /** Names of tensors to pass over, such as the records' identifier. */
+  ignored: ReadonlySet<string>;
+}
+
+/** Made once for a model, and not with every request. */
+export function modelInputs({ encoder, manifest, session }: Model): ModelInputs {
+  const { identifier, target } = manifest.spec;
+  const ignored = new Set([identifier, target].filter((name) => name !== undefined));
+  return { encoder, outputs: [session.outputName, decisionOutput], ignored };
+}
+
 /**
  * Reads the body of an inference request.
  *
  * @param body JSON, then the binary data of its tensors
  * @param jsonLength the header `Inference-Header-Content-Length`; undefined when all of the body is JSON
- * @param options.outputs the names of the outputs that there are, which is what a request without any is given
- * @param options.ignored names of tensors to pass over, such as the records' identifier
  * @throws HttpError 400, 413
  */
 export function readInferenceRequest(
   body: Buffer,
   jsonLength: string | undefined,
-  options: { encoder: FeatureEncoder; outputs: readonly string[]; ignored: ReadonlySet<string> },
+  model: ModelInputs,
 ): InferenceRequest {
   const split = jsonLength === undefined ? body.length : parseLength(jsonLength, body.length);
   const request = parseJson(body.subarray(0, split));
@@ -36,10 +54,10 @@ export function readInferenceRequest(
   const { id, inputs } = request;
   if (id !== undefined && typeof id !== 'string') throw new HttpError(400, 'id: must be a string');
   if (!Array.isArray(inputs)) throw new HttpError(400, 'inputs: must be an array');
-  const outputs = requestedOutputs(request, options.outputs);
+  const outputs = requestedOutputs(request, model.outputs);
 
   const binary = new BinaryPart(body.subarray(split));
-  const tensors = inputs.map((input, index) => readTensor(input, `inputs[${index}]`, binary, options.ignored));
+  const tensors = inputs.map((input, index) => readTensor(input, `inputs[${index}]`, binary, model.ignored));
   if (binary.left > 0) {
     throw new HttpError(400, `body: ${binary.left} bytes of binary data belong to no input (see binary_data_size)`);
   }
@@ -48,7 +66,7 @@ export function readInferenceRequest(
     outputs,
     ...encodeTensors(
       tensors.filter((tensor) => tensor !== undefined),
-      options.encoder,
+      model.encoder,
     ),
   };
 }

@@ -1,9 +1,12 @@
+import { batchActions, batchInputFormats } from '@riskmodel/core/batches/batch.ts';
 import type { Model } from '@riskmodel/core/model/model.ts';
+import type { Guard } from '../auth/guard.ts';
 import type { ServedModels } from '../serving/served-models.ts';
-import { decisionOutput } from '../open-inference/inference-response.ts';
+import { decisionOutput } from '../open-inference/inference-request.ts';
 import { exampleRecord, exampleValue } from './example-values.ts';
 import { bodyFailures, operation, schemaRef } from './operations.ts';
 import { recordSchema } from './record-schema.ts';
+import { addSecurity, describeSecurity } from './security.ts';
 import { sharedSchemas } from './shared-schemas.ts';
 
 type Paths = Record<string, Record<string, unknown>>;
@@ -17,9 +20,15 @@ const location = { Location: { description: 'Where to look at the batch.', schem
 /**
  * The OpenAPI 3.1 document of this server, made from the manifests of the models it serves.
  * @param version the server's version
+ * @param guard who is asked who they are, and what is counted
  */
-export function makeOpenApiDocument(models: ServedModels, version: string): unknown {
+export function makeOpenApiDocument(
+  models: ServedModels,
+  version: string,
+  guard: Pick<Guard, 'methods' | 'limited'>,
+): unknown {
   const all = [...models].map(({ model }) => model);
+  const { securitySchemes, security } = describeSecurity(guard);
   return {
     openapi: '3.1.0',
     info: {
@@ -35,19 +44,23 @@ export function makeOpenApiDocument(models: ServedModels, version: string): unkn
       { name: 'Open Inference Protocol', description: 'KServe, Triton and MLServer clients work with these.' },
       { name: 'Operation', description: 'Probes and metrics.' },
     ],
-    paths: {
-      ...(models.default === undefined ? {} : originalPaths(models.default.model)),
-      ...v1Paths(all),
-      ...batchPaths(all),
-      ...openInferencePaths(all),
-      ...operationPaths(),
-    },
+    ...(security && { security }),
+    paths: addSecurity(
+      {
+        ...(models.default === undefined ? {} : originalPaths(models.default.model)),
+        ...v1Paths(all),
+        ...batchPaths(all),
+        ...lookupPaths(models),
+        ...openInferencePaths(all),
+        ...operationPaths(),
+      },
+      guard,
+    ),
     components: {
+      ...(securitySchemes && { securitySchemes }),
       schemas: {
         ...sharedSchemas,
-        ...Object.fromEntries(
-          all.map(({ name, manifest }) => [recordName(name), recordSchema(manifest.spec.features)]),
-        ),
+        ...Object.fromEntries(all.map(({ name, manifest }) => [recordName(name), recordSchema(manifest.spec)])),
       },
     },
   };
@@ -214,7 +227,20 @@ function batchPaths(models: readonly Model[]): Paths {
             required: names.length === 1 ? ['input'] : ['model', 'input'],
             properties: {
               model,
-              input: { type: 'string', description: 'gs://BUCKET/PATH', pattern: '^gs://[^/]+/.+$' },
+              action: {
+                enum: batchActions,
+                default: 'Predict',
+                description: "LoadFeatures writes the file's features to the model's feature store.",
+              },
+              input: {
+                type: 'string',
+                description: 'gs://BUCKET/PATH; several files as one: gs://BUCKET/FOLDER/, or gs://BUCKET/day=*/*.csv',
+                pattern: '^gs://[^/]+/.+$',
+              },
+              format: {
+                enum: batchInputFormats,
+                description: "The input's format, where its name and first bytes don't tell it.",
+              },
               idempotencyKey: {
                 type: 'string',
                 description: 'Two requests with the same key are one batch.',
@@ -230,7 +256,7 @@ function batchPaths(models: readonly Model[]): Paths {
           202: ['The batch was accepted.', schemaRef('Batch'), location],
           ...bodyFailures(detail),
           404: ['There is no such model.', detail],
-          409: ['The idempotency key was used for another input.', detail],
+          409: ['The idempotency key was used for another input, or another format.', detail],
           422: ['The body is not as above.', schemaRef('ValidationProblems')],
           503: noRedis,
         },
@@ -246,6 +272,42 @@ function batchPaths(models: readonly Model[]): Paths {
         responses: {
           200: ['Batches, the newest first', schemaRef('BatchList')],
           422: ['A parameter is not as above.', schemaRef('ValidationProblems')],
+          503: noRedis,
+        },
+      }),
+    },
+    '/notifications': {
+      post: operation({
+        id: 'takeNotification',
+        tag: 'Batches',
+        summary: "Take a bucket's notification, as a Pub/Sub push subscription delivers it",
+        body: {
+          schema: {
+            type: 'object',
+            required: ['message'],
+            properties: {
+              message: {
+                type: 'object',
+                properties: { attributes: { type: 'object', additionalProperties: { type: 'string' } } },
+              },
+              subscription: { type: 'string' },
+            },
+          },
+          example: {
+            message: {
+              attributes: {
+                eventType: 'OBJECT_FINALIZE',
+                bucketId: 'applicants',
+                objectId: 'sample.json',
+                objectGeneration: '1763856000000000',
+              },
+            },
+          },
+        },
+        responses: {
+          204: ['It is done with; the batches that it is for are queued.'],
+          ...bodyFailures(detail),
+          422: ['It is no notification of Cloud Storage.', schemaRef('ValidationProblems')],
           503: noRedis,
         },
       }),
@@ -268,6 +330,36 @@ function batchPaths(models: readonly Model[]): Paths {
           404: ['There is no such batch.', detail],
           409: ['It is being committed, or has ended.', detail],
           503: noRedis,
+        },
+      }),
+    },
+  };
+}
+
+function lookupPaths(models: ServedModels): Paths {
+  const model = { name: 'model', in: 'query', schema: { type: 'string', enum: models.names } };
+  return {
+    '/predictions/{id}': {
+      get: operation({
+        id: 'getPrediction',
+        tag: 'Batches',
+        summary: 'The latest prediction that a batch made of a record',
+        description: 'For models whose manifest has spec.batch.lookup.',
+        parameters: [
+          {
+            name: 'id',
+            in: 'path',
+            required: true,
+            description: "The record's identifier.",
+            schema: { type: 'string' },
+          },
+          models.default === undefined ? { ...model, required: true } : model,
+        ],
+        responses: {
+          200: ['The prediction', schemaRef('StoredPrediction')],
+          404: ['There is no prediction under this identifier, or no such model.', detail],
+          422: ['The model is not named as above.', schemaRef('ValidationProblems')],
+          503: ['Redis is away; see Retry-After.', detail],
         },
       }),
     },

@@ -1,15 +1,28 @@
-import type { Feature } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
+import type { Feature, RiskModelSpec } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { exampleRecord, exampleValue } from './example-values.ts';
 
 /** A JSON Schema, as OpenAPI 3.1 has them. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
-/** The schema of one record: an object by feature name, with the manifest's types, ranges and rules. */
-export function recordSchema(features: readonly Feature[]): JsonSchema {
+/**
+ * The schema of one record: an object by feature name, with the manifest's types, ranges and rules. Where there is a
+ * feature store, the identifier can stand in for features.
+ */
+export function recordSchema({ features, identifier, online }: RiskModelSpec): JsonSchema {
+  const required = features.filter(({ whenMissing }) => whenMissing === 'Reject').map(({ name }) => name);
+  const hasStore = online.features !== undefined && identifier !== undefined;
   return {
     type: 'object',
-    required: features.filter(({ whenMissing }) => whenMissing === 'Reject').map(({ name }) => name),
-    properties: Object.fromEntries(features.map((feature) => [feature.name, featureSchema(feature)])),
+    ...(hasStore ? { anyOf: [{ required }, { required: [identifier] }] } : { required }),
+    properties: {
+      ...(hasStore && {
+        [identifier]: {
+          type: ['string', 'integer'],
+          description: 'Names the record; features that are left out are looked up under it.',
+        },
+      }),
+      ...Object.fromEntries(features.map((feature) => [feature.name, featureSchema(feature)])),
+    },
     example: exampleRecord(features),
   };
 }

@@ -1,4 +1,4 @@
-import { batchStates } from '@riskmodel/core/batches/batch.ts';
+import { batchActions, batchInputFormats, batchStates } from '@riskmodel/core/batches/batch.ts';
 import { datatypeNames } from '../open-inference/datatype.ts';
 import type { JsonSchema } from './record-schema.ts';
 
@@ -54,7 +54,9 @@ export const sharedSchemas: Readonly<Record<string, JsonSchema>> = {
     properties: {
       id: { type: 'string' },
       model: { type: 'string' },
+      action: { enum: batchActions, description: 'Absent: Predict.' },
       input: { type: 'string', description: 'The URI of the input.' },
+      format: { enum: batchInputFormats, description: 'Present when the request said it.' },
       state: { enum: batchStates },
       rows: {
         type: 'object',
@@ -68,7 +70,12 @@ export const sharedSchemas: Readonly<Record<string, JsonSchema>> = {
       output: {
         type: 'object',
         description: 'Where the rows lie, once they do.',
-        properties: { results: nullableText, metrics: nullableText, rejects: nullableText },
+        properties: {
+          results: nullableText,
+          metrics: nullableText,
+          rejects: nullableText,
+          files: { type: 'string', description: 'The folder with the result files, when the manifest asks for them.' },
+        },
       },
       metrics: {
         type: 'array',
@@ -95,6 +102,20 @@ export const sharedSchemas: Readonly<Record<string, JsonSchema>> = {
     type: 'object',
     required: ['batches'],
     properties: { batches: { type: 'array', items: { $ref: '#/components/schemas/Batch' } } },
+  },
+  StoredPrediction: {
+    type: 'object',
+    required: ['model', 'id', 'prob_0', 'prob_1', 'decision', 'batchId', 'modelVersion', 'predDatetime'],
+    properties: {
+      model: { type: 'string' },
+      id: { type: 'string', description: "The record's identifier." },
+      prob_0: probability,
+      prob_1: probability,
+      decision: { enum: [0, 1] },
+      batchId: { type: 'string', description: 'The batch that made it.' },
+      modelVersion: { type: 'string' },
+      predDatetime: { type: 'string', format: 'date-time' },
+    },
   },
   InferenceRequest: {
     type: 'object',

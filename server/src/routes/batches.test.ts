@@ -44,13 +44,28 @@ describe('batches', () => {
     [{ input: 'file:///etc/passwd' }, ['body', 'input'], 'invalid_uri'],
     [{}, ['body', 'input'], 'missing'],
     [{ input: 7 }, ['body', 'input'], 'string_type'],
+    [{ input, action: 'Train' }, ['body', 'action'], 'enum'],
+    [{ input, action: 'LoadFeatures' }, ['body', 'action'], 'enum'],
     [{ input, model: 7 }, ['body', 'model'], 'string_type'],
+    [{ input, format: 'CSV' }, ['body', 'format'], 'enum'],
+    [{ input, format: null }, ['body', 'format'], 'enum'],
     [{ input, idempotencyKey: 7 }, ['body', 'idempotencyKey'], 'string_type'],
     [{ input, idempotencyKey: 'k'.repeat(257) }, ['body', 'idempotencyKey'], 'string_type'],
   ])('POST %j is 422', async (body, loc, type) => {
     const response = await app.post('/batches', body);
     expect(response.status).toBe(422);
     expect(await response.json()).toMatchObject({ detail: [{ loc, type }] });
+  });
+
+  test('a format that is said goes with the request', async () => {
+    let request: unknown;
+    app.batches.submit = (given) => {
+      request = given;
+      return Promise.resolve(makeBatch('1', { format: 'csv' }));
+    };
+    const response = await app.post('/batches', { input, format: 'csv' });
+    expect(await response.json()).toMatchObject({ format: 'csv' });
+    expect(request).toMatchObject({ input, format: 'csv' });
   });
 
   test('an idempotency key may come in the header too, and answers the same batch', async () => {

@@ -1,7 +1,11 @@
-import { isFinal, type Batch } from '@riskmodel/core/batches/batch.ts';
+import { batchActions, batchInputFormats, isFinal, type Batch } from '@riskmodel/core/batches/batch.ts';
+import type { BatchAction } from '@riskmodel/core/batchprediction/zz_generated.batchprediction.ts';
 import { RiskModelError, messageOf } from '@riskmodel/core/errors.ts';
 import { parseGsUri } from '@riskmodel/core/storage/object-store.ts';
+import { parseTableUri } from '@riskmodel/core/warehouse/table-uri.ts';
 import { Router, type Request, type Response } from 'express';
+import type { AuditLog } from '../auth/audit-log.ts';
+import type { Guard } from '../auth/guard.ts';
 import type { BatchService } from '../batches/batch-service.ts';
 import { readJson } from '../http/body.ts';
 import { HttpError, isObject, notAnObject, unprocessable, type FieldProblem } from '../http/http-error.ts';
@@ -12,6 +16,8 @@ import type { ServedModels } from '../serving/served-models.ts';
 interface Deps {
   models: ServedModels;
   batches: BatchService;
+  guard: Guard;
+  audit: AuditLog;
   bodyLimit: number;
 }
 
@@ -22,20 +28,17 @@ const mostListed = 1_000;
 /** Batches as a resource: submit, list, look at, call off. */
 export function batchRoutes(deps: Deps): Router {
   const router = Router();
-  route(router, '/batches', {
+  const access = deps.guard.batch;
+  route(router, '/batches', access, {
     post: (request, response) => submit(deps, request, response),
     get: (request, response) => list(deps, request, response),
   });
-  route(router, '/batches/:id', {
+  route(router, '/batches/:id', access, {
     get: async (request, response) => {
       sendJson(response, 200, found(await deps.batches.get(idOf(request))));
     },
     delete: async (request, response) => {
-      const batch = found(await deps.batches.cancel(idOf(request)));
-      if (batch.state !== 'cancelled') {
-        throw new HttpError(409, `the batch can't be cancelled any more: it is ${batch.state}`);
-      }
-      sendJson(response, 200, batch);
+      sendJson(response, 200, await cancel(deps, request));
     },
   });
   return router;
@@ -47,16 +50,37 @@ export function acceptBatch(response: Response, batch: Batch): void {
   sendJson(response, isFinal(batch.state) ? 200 : 202, batch);
 }
 
-async function submit({ models, batches, bodyLimit }: Deps, request: Request, response: Response): Promise<void> {
-  const body = await readJson(request, bodyLimit);
-  if (!isObject(body)) throw notAnObject();
-  const problems: FieldProblem[] = [];
-  const model = modelOf(body, models, problems);
-  const input = inputOf(body, problems);
-  const idempotencyKey = keyOf(body, request, problems);
-  if (problems.length > 0) throw unprocessable(problems);
-  models.get(model);
-  acceptBatch(response, await batches.submit({ model, input, idempotencyKey }));
+async function submit(deps: Deps, request: Request, response: Response): Promise<void> {
+  const { models, batches, audit, bodyLimit } = deps;
+  const batch = await audit.record(request, 'submit', async (asked) => {
+    const body = await readJson(request, bodyLimit);
+    if (!isObject(body)) throw notAnObject();
+    const problems: FieldProblem[] = [];
+    const model = modelOf(body, models, problems);
+    const action = actionOf(body, problems);
+    const input = inputOf(body, problems);
+    const format = formatOf(body, problems);
+    const idempotencyKey = keyOf(body, request, problems);
+    if (problems.length > 0) throw unprocessable(problems);
+    Object.assign(asked, { model, input, idempotencyKey });
+    const { features } = models.get(model);
+    if (action === 'LoadFeatures' && features === undefined) throw noFeatureStore(model);
+    const submitted = await batches.submit({ model, action, input, format, idempotencyKey });
+    asked.batchId = submitted.id;
+    return submitted;
+  });
+  acceptBatch(response, batch);
+}
+
+function cancel({ batches, audit }: Deps, request: Request): Promise<Batch> {
+  return audit.record(request, 'cancel', async (asked) => {
+    const id = idOf(request);
+    asked.batchId = id.slice(0, longestKey);
+    const batch = found(await batches.cancel(id));
+    Object.assign(asked, { model: batch.model, input: batch.input });
+    if (batch.state === 'cancelled') return batch;
+    throw new HttpError(409, `the batch can't be cancelled any more: it is ${batch.state}`);
+  });
 }
 
 function modelOf({ model }: Record<string, unknown>, { names }: ServedModels, problems: FieldProblem[]): string {
@@ -71,6 +95,20 @@ function modelOf({ model }: Record<string, unknown>, { names }: ServedModels, pr
   return '';
 }
 
+function actionOf({ action }: Record<string, unknown>, problems: FieldProblem[]): BatchAction | undefined {
+  if (action === undefined) return undefined;
+  const known = batchActions.find((candidate) => candidate === action);
+  if (known === undefined) {
+    problems.push({ loc: ['body', 'action'], msg: `must be one of ${batchActions.join(', ')}`, type: 'enum' });
+  }
+  return known;
+}
+
+function noFeatureStore(model: string): HttpError {
+  const msg = `must be Predict: model "${model}" has no feature store (spec.online.features)`;
+  return unprocessable([{ loc: ['body', 'action'], msg, type: 'enum' }]);
+}
+
 function inputOf({ input }: Record<string, unknown>, problems: FieldProblem[]): string {
   const loc = ['body', 'input'];
   if (typeof input !== 'string') {
@@ -82,12 +120,23 @@ function inputOf({ input }: Record<string, unknown>, problems: FieldProblem[]): 
     return '';
   }
   try {
-    parseGsUri(input);
+    if (input.startsWith('bq://')) parseTableUri(input);
+    else parseGsUri(input);
   } catch (error) {
     if (!(error instanceof RiskModelError)) throw error;
     problems.push({ loc, msg: messageOf(error), type: 'invalid_uri' });
   }
   return input;
+}
+
+function formatOf({ format }: Record<string, unknown>, problems: FieldProblem[]): Batch['format'] {
+  if (format === undefined) return undefined;
+  const found = batchInputFormats.find((known) => known === format);
+  if (found === undefined) {
+    const msg = `must be one of ${batchInputFormats.join(', ')}`;
+    problems.push({ loc: ['body', 'format'], msg, type: 'enum' });
+  }
+  return found;
 }
 
 /** The key of the body or of the header; undefined when there is none. */

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import express, { Router } from 'express';
-import { countAs } from '../http/access-log.ts';
-import { route } from '../http/routing.ts';
+import { countAs } from '../http/request-context.ts';
+import { open, route } from '../http/routing.ts';
 import { sendHtml, sendJsonText } from '../http/send.ts';
 
 /** The files of Swagger UI that its page needs; the rest of the package is not served. */
@@ -39,10 +39,10 @@ const startScript = `window.ui = SwaggerUIBundle({
 export function docsRoutes(document: unknown): Router {
   const router = Router();
   const text = JSON.stringify(document);
-  route(router, '/openapi.json', { get: (_request, response) => sendJsonText(response, 200, text) });
+  route(router, '/openapi.json', open, { get: (_request, response) => sendJsonText(response, 200, text) });
   // With and without a slash at the end.
-  route(router, '/docs', { get: (_request, response) => sendHtml(response, page) });
-  route(router, '/docs/start.js', {
+  route(router, '/docs', open, { get: (_request, response) => sendHtml(response, page) });
+  route(router, '/docs/start.js', open, {
     get: (_request, response) => {
       response.setHeader('Content-Type', 'text/javascript; charset=utf-8');
       response.end(startScript);
@@ -55,7 +55,7 @@ export function docsRoutes(document: unknown): Router {
       next();
       return;
     }
-    countAs(response, '/docs/{file}');
+    countAs(request, '/docs/{file}');
     files(request, response, next);
   });
   return router;

@@ -1,5 +1,5 @@
 import { Router } from 'express';
-import { route } from '../http/routing.ts';
+import { open, route } from '../http/routing.ts';
 import { sendJson } from '../http/send.ts';
 import type { Readiness } from '../readiness.ts';
 
@@ -9,9 +9,9 @@ import type { Readiness } from '../readiness.ts';
  */
 export function healthRoutes(readiness: Readiness): Router {
   const router = Router();
-  route(router, '/healthcheck', { get: (_request, response) => sendJson(response, 200, { status: 'Working' }) });
-  route(router, '/livez', { get: (_request, response) => sendJson(response, 200, { status: 'alive' }) });
-  route(router, '/readyz', {
+  route(router, '/healthcheck', open, { get: (_request, response) => sendJson(response, 200, { status: 'Working' }) });
+  route(router, '/livez', open, { get: (_request, response) => sendJson(response, 200, { status: 'alive' }) });
+  route(router, '/readyz', open, {
     get: (_request, response) => {
       const { reason } = readiness;
       if (reason === undefined) sendJson(response, 200, { status: 'ready' });

@@ -1,7 +1,7 @@
 import type { Model } from '@riskmodel/core/model/model.ts';
 import { Router } from 'express';
 import { escapeHtml } from '../http/html.ts';
-import { route } from '../http/routing.ts';
+import { open, route } from '../http/routing.ts';
 import { sendHtml } from '../http/send.ts';
 import type { ServedModels } from '../serving/served-models.ts';
 
@@ -9,7 +9,7 @@ import type { ServedModels } from '../serving/served-models.ts';
 export function landingRoutes(models: ServedModels): Router {
   const router = Router();
   const html = landingPage([...models].map(({ model }) => model));
-  route(router, '/', { get: (_request, response) => sendHtml(response, html) });
+  route(router, '/', open, { get: (_request, response) => sendHtml(response, html) });
   return router;
 }
 

@@ -1,10 +1,12 @@
+import type { IncomingMessage } from 'node:http';
 import type { Model } from '@riskmodel/core/model/model.ts';
-import { Router, type Request, type Response } from 'express';
+import { Router, type Request } from 'express';
+import type { Guard } from '../auth/guard.ts';
 import { readBody, requireJson } from '../http/body.ts';
-import { route } from '../http/routing.ts';
-import { sendJson } from '../http/send.ts';
-import { readInferenceRequest } from '../open-inference/inference-request.ts';
-import { decisionOutput, sendInferenceResponse } from '../open-inference/inference-response.ts';
+import { open, route } from '../http/routing.ts';
+import { sendAnswer, sendJson, type Answer } from '../http/send.ts';
+import { decisionOutput, readInferenceRequest } from '../open-inference/inference-request.ts';
+import { inferenceResponse } from '../open-inference/inference-response.ts';
 import type { Readiness } from '../readiness.ts';
 import type { ServedModel } from '../serving/served-model.ts';
 import type { ServedModels } from '../serving/served-models.ts';
@@ -12,6 +14,7 @@ import type { ServedModels } from '../serving/served-models.ts';
 interface Deps {
   models: ServedModels;
   readiness: Readiness;
+  guard: Guard;
   bodyLimit: number;
   /** The server's own version. */
   version: string;
@@ -24,31 +27,36 @@ interface Deps {
  */
 export function openInferenceRoutes(deps: Deps): Router {
   const { models, readiness, version } = deps;
+  const { online } = deps.guard;
   const router = Router();
   const isReady = (): boolean => readiness.reason === undefined;
 
-  route(router, '/v2', {
+  route(router, '/v2', online, {
     get: (_request, response) =>
       sendJson(response, 200, { name: 'riskmodel', version, extensions: ['binary_tensor_data'] }),
   });
-  route(router, '/v2/health/ready', {
+  route(router, '/v2/health/ready', open, {
     get: (_request, response) => sendJson(response, isReady() ? 200 : 503, { ready: isReady() }),
   });
-  route(router, '/v2/models', { get: (_request, response) => sendJson(response, 200, { models: models.names }) });
+  route(router, '/v2/models', online, {
+    get: (_request, response) => sendJson(response, 200, { models: models.names }),
+  });
 
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version']) {
     const served = ({ params }: Request): ServedModel =>
       models.get(params['model'] as string, params['version'] as string | undefined);
-    route(router, path, {
+    route(router, path, online, {
       get: (request, response) => sendJson(response, 200, describeModel(served(request).model)),
     });
-    route(router, `${path}/ready`, {
+    route(router, `${path}/ready`, online, {
       get: (request, response) => {
         const { name } = served(request).model;
         sendJson(response, isReady() ? 200 : 503, { name, ready: isReady() });
       },
     });
-    route(router, `${path}/infer`, { post: (request, response) => infer(deps, served(request), request, response) });
+    route(router, `${path}/infer`, online, {
+      post: async (request, response) => sendAnswer(response, await infer(deps, served(request), request)),
+    });
   }
   return router;
 }
@@ -56,7 +64,7 @@ export function openInferenceRoutes(deps: Deps): Router {
 /** The protocol's `/livez`: apart from the rest, because it is answered also while models load. */
 export function openInferenceLiveness(): Router {
   const router = Router();
-  route(router, '/v2/health/live', { get: (_request, response) => sendJson(response, 200, { live: true }) });
+  route(router, '/v2/health/live', open, { get: (_request, response) => sendJson(response, 200, { live: true }) });
   return router;
 }
 
@@ -73,15 +81,15 @@ function describeModel({ name, version, session, encoder }: Model): unknown {
   };
 }
 
-async function infer(deps: Deps, { model, scorer }: ServedModel, request: Request, response: Response): Promise<void> {
+/** `POST /v2/models/{model}/infer`: the outputs that the body asks for. */
+export async function infer(
+  { bodyLimit }: Pick<Deps, 'bodyLimit'>,
+  { model, scorer, inputs }: ServedModel,
+  request: IncomingMessage,
+): Promise<Answer> {
   const jsonLength = request.headers['inference-header-content-length'] as string | undefined;
   if (jsonLength === undefined) requireJson(request);
-  const { identifier, target } = model.manifest.spec;
-  const inference = readInferenceRequest(await readBody(request, deps.bodyLimit), jsonLength, {
-    encoder: model.encoder,
-    outputs: [model.session.outputName, decisionOutput],
-    ignored: new Set([identifier, target].filter((name) => name !== undefined)),
-  });
+  const inference = readInferenceRequest(await readBody(request, bodyLimit), jsonLength, inputs);
   const probabilities = await scorer.score(inference.matrix, inference.rows);
-  sendInferenceResponse(response, model, inference, probabilities);
+  return inferenceResponse(model, inference, probabilities);
 }

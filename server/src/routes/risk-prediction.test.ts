@@ -242,12 +242,11 @@ describe('POST /risk-batch-prediction', () => {
     request.end(JSON.stringify(body));
     await until(() => looks > 0);
     request.destroy();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until(() => app.logs.some(({ httpRequest }) => httpRequest !== undefined));
     const seen = looks;
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, 400));
     expect(looks).toBe(seen);
     expect(app.batches.batches.get('batch-1')?.state).toBe('queued');
-    await until(() => app.logs.length > 0);
     expect(app.logs).toContainEqual(expect.objectContaining({ httpRequest: expect.objectContaining({ status: 499 }) }));
   });
 

@@ -1,14 +1,17 @@
+import type { IncomingMessage } from 'node:http';
 import { isFinal, type Batch } from '@riskmodel/core/batches/batch.ts';
 import { RiskModelError } from '@riskmodel/core/errors.ts';
 import type { Problem } from '@riskmodel/core/model/features.ts';
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import { Router, type Request, type Response } from 'express';
+import type { AuditLog } from '../auth/audit-log.ts';
+import type { Guard } from '../auth/guard.ts';
 import type { BatchService } from '../batches/batch-service.ts';
 import { readJson } from '../http/body.ts';
 import { HttpError, isObject, notAnObject, unprocessable, type FieldProblem } from '../http/http-error.ts';
 import { requestIdOf } from '../http/request-context.ts';
 import { route } from '../http/routing.ts';
-import { sendJson, sendJsonText } from '../http/send.ts';
+import { sendAnswer, sendJson, type Answer } from '../http/send.ts';
 import { inputError } from '../batches/input-error.ts';
 import { Overloaded } from '../scoring/batcher.ts';
 import type { ServedModels } from '../serving/served-models.ts';
@@ -17,6 +20,8 @@ import { acceptBatch } from './batches.ts';
 interface Deps {
   models: ServedModels;
   batches: BatchService;
+  guard: Guard;
+  audit: AuditLog;
   logger: Logger;
   bodyLimit: number;
   /** Aborted when the server can't wait for batches any longer, because it is going away. */
@@ -26,17 +31,28 @@ interface Deps {
 /** The two endpoints of the service that this one replaces, with its shapes, both for the default model. */
 export function riskPredictionRoutes(deps: Deps): Router {
   const router = Router();
-  route(router, '/risk-online-prediction', { post: (request, response) => predictOnline(deps, request, response) });
-  route(router, '/risk-batch-prediction', { post: (request, response) => predictBatch(deps, request, response) });
+  const { online, batch } = deps.guard;
+  route(router, '/risk-online-prediction', online, {
+    post: async (request, response) => sendAnswer(response, await predictOnline(deps, request)),
+  });
+  route(router, '/risk-batch-prediction', batch, {
+    post: (request, response) => predictBatch(deps, request, response),
+  });
   return router;
 }
 
-async function predictOnline(deps: Deps, request: Request, response: Response): Promise<void> {
+/** `POST /risk-online-prediction`: the probabilities of the record in the body, by the default model. */
+export async function predictOnline(
+  deps: Pick<Deps, 'models' | 'bodyLimit'>,
+  request: IncomingMessage,
+): Promise<Answer> {
   const body = await readJson(request, deps.bodyLimit);
-  const { model, scorer, row } = deps.models.requireDefault();
+  const { model, scorer, features, row } = deps.models.requireDefault();
   if (!isObject(body)) throw notAnObject();
-  const problems = model.encoder.encodeRecord(body, row, 0);
-  if (problems !== undefined) throw unprocessable(problems.map(fieldProblem));
+  const completed = features?.lacks(body) ? await features.complete(body) : undefined;
+  // From here to the call of the scorer nothing is waited for: the row is everybody's.
+  const problems = model.encoder.encodeRecord(completed?.record ?? body, row, 0);
+  if (problems !== undefined) throw unprocessable((completed?.explain(problems) ?? problems).map(fieldProblem));
   let probabilities: Float32Array;
   try {
     probabilities = await scorer.score(row, 1);
@@ -44,7 +60,7 @@ async function predictOnline(deps: Deps, request: Request, response: Response): 
     if (cause instanceof Overloaded) throw cause;
     throw new HttpError(500, 'Internal prediction error', { cause });
   }
-  sendJsonText(response, 200, `[${probabilities[0]},${probabilities[1]}]`);
+  return `[${probabilities[0]},${probabilities[1]}]`;
 }
 
 function fieldProblem({ feature, message, type }: Problem): FieldProblem {
@@ -52,10 +68,16 @@ function fieldProblem({ feature, message, type }: Problem): FieldProblem {
 }
 
 async function predictBatch(deps: Deps, request: Request, response: Response): Promise<void> {
-  const input = inputOf(await readJson(request, deps.bodyLimit));
-  const { model } = deps.models.requireDefault();
-  if (!(await deps.batches.inputExists(input))) throw new HttpError(404, 'File not found');
-  const batch = await deps.batches.submit({ model: model.name, input });
+  const batch = await deps.audit.record(request, 'submit', async (asked) => {
+    const input = inputOf(await readJson(request, deps.bodyLimit));
+    asked.input = input;
+    const model = deps.models.requireDefault().model.name;
+    asked.model = model;
+    if (!(await deps.batches.inputExists(input))) throw new HttpError(404, 'File not found');
+    const submitted = await deps.batches.submit({ model, input });
+    asked.batchId = submitted.id;
+    return submitted;
+  });
   if (prefersAsync(request)) {
     response.setHeader('Preference-Applied', 'respond-async');
     acceptBatch(response, batch);

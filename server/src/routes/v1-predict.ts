@@ -1,16 +1,21 @@
+import type { IncomingMessage } from 'node:http';
 import type { Model } from '@riskmodel/core/model/model.ts';
-import { Router, type Request, type Response } from 'express';
+import { Router } from 'express';
+import type { Guard } from '../auth/guard.ts';
+import type { CompletedRecord } from '../features/feature-store.ts';
 import { readJson } from '../http/body.ts';
 import { HttpError, isObject } from '../http/http-error.ts';
 import { checkInstanceCount, InstanceProblems } from '../http/instance-problems.ts';
 import { route } from '../http/routing.ts';
-import { sendJson, sendJsonText } from '../http/send.ts';
+import { sendAnswer, sendJson, type Answer } from '../http/send.ts';
 import type { Readiness } from '../readiness.ts';
+import type { ServedModel } from '../serving/served-model.ts';
 import type { ServedModels } from '../serving/served-models.ts';
 
 interface Deps {
   models: ServedModels;
   readiness: Readiness;
+  guard: Guard;
   bodyLimit: number;
 }
 
@@ -20,10 +25,16 @@ interface Deps {
  */
 export function v1PredictRoutes(deps: Deps): Router {
   const router = Router();
+  const { online } = deps.guard;
   // Before the next route, whose parameter would match the colon too.
-  route(router, '/v1/models/:model\\:predict', { post: (request, response) => predict(deps, request, response) });
-  route(router, '/v1/models', { get: (_request, response) => sendJson(response, 200, { models: deps.models.names }) });
-  route(router, '/v1/models/:model', {
+  route(router, '/v1/models/:model\\:predict', online, {
+    post: async (request, response) =>
+      sendAnswer(response, await predict(deps, deps.models.get(request.params['model'] as string), request)),
+  });
+  route(router, '/v1/models', online, {
+    get: (_request, response) => sendJson(response, 200, { models: deps.models.names }),
+  });
+  route(router, '/v1/models/:model', online, {
     get: (request, response) => {
       const { model } = deps.models.get(request.params['model'] as string);
       const ready = deps.readiness.reason === undefined;
@@ -33,11 +44,16 @@ export function v1PredictRoutes(deps: Deps): Router {
   return router;
 }
 
-async function predict({ models, bodyLimit }: Deps, request: Request, response: Response): Promise<void> {
-  const { model, scorer } = models.get(request.params['model'] as string);
+/** `POST /v1/models/{model}:predict`: the probabilities of each instance in the body. */
+export async function predict(
+  { bodyLimit }: Pick<Deps, 'bodyLimit'>,
+  { model, scorer, features }: ServedModel,
+  request: IncomingMessage,
+): Promise<Answer> {
   const instances = instancesOf(await readJson(request, bodyLimit));
-  const probabilities = await scorer.score(encodeInstances(model, instances), instances.length);
-  sendJsonText(response, 200, `{"predictions":${pairsText(probabilities)}}`);
+  const completed = await features?.completeAll(instances);
+  const probabilities = await scorer.score(encodeInstances(model, instances, completed), instances.length);
+  return `{"predictions":${pairsText(probabilities)}}`;
 }
 
 function instancesOf(body: unknown): unknown[] {
@@ -48,7 +64,11 @@ function instancesOf(body: unknown): unknown[] {
   return instances;
 }
 
-function encodeInstances({ encoder }: Model, instances: readonly unknown[]): Float32Array {
+function encodeInstances(
+  { encoder }: Model,
+  instances: readonly unknown[],
+  completed: ReadonlyMap<number, CompletedRecord> | undefined,
+): Float32Array {
   const matrix = new Float32Array(instances.length * encoder.width);
   const problems = new InstanceProblems();
   for (const [row, instance] of instances.entries()) {
@@ -56,7 +76,9 @@ function encodeInstances({ encoder }: Model, instances: readonly unknown[]): Flo
       if (instance.length === encoder.width) problems.add(row, encoder.encodeValues(instance, matrix, row));
       else problems.addText(row, `has ${instance.length} values; the model takes ${encoder.width}`);
     } else if (isObject(instance)) {
-      problems.add(row, encoder.encodeRecord(instance, matrix, row));
+      const whole = completed?.get(row);
+      const found = encoder.encodeRecord(whole?.record ?? instance, matrix, row);
+      problems.add(row, found && (whole?.explain(found) ?? found));
     } else {
       problems.addText(row, 'must be an object by feature name or an array in feature order');
     }

@@ -157,3 +157,9 @@ describe('Scorer with a cache', () => {
     expect(redis.reads).toBe(0);
   });
 });
+
+test('an answer that is no number is a failure', async () => {
+  const model = { run: async () => Float32Array.of(0.5, 0.5, Number.NaN, Number.NaN) };
+  const scorer = new Scorer(new Batcher(model, { width: 1 }), { width: 1 });
+  await expect(scorer.score(Float32Array.of(1, 2), 2)).rejects.toThrow('no number');
+});

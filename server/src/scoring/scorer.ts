@@ -31,9 +31,11 @@ export class Scorer {
    * a larger one must be left alone until answered.
    *
    * @returns row-major `[rows, 2]`: prob_0 and prob_1 of each row
+   * @throws Error when the model answers with something that is no number, which nothing could be decided by
    */
   async score(matrix: Float32Array, rows: number): Promise<Float32Array> {
     const probabilities = await this.#lookUpOrRun(matrix, rows);
+    if (!probabilities.every(Number.isFinite)) throw new Error('the model answered with what is no number');
     this.#onScored(probabilities);
     return probabilities;
   }

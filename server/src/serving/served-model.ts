@@ -1,5 +1,9 @@
 import type { Model } from '@riskmodel/core/model/model.ts';
+import { FeatureTable, featureKeyPrefix } from '@riskmodel/core/lookup/feature-table.ts';
 import { parseDuration } from '@riskmodel/core/riskmodel/duration.ts';
+import type { Redis } from 'ioredis';
+import { FeatureStore } from '../features/feature-store.ts';
+import { modelInputs, type ModelInputs } from '../open-inference/inference-request.ts';
 import { Batcher } from '../scoring/batcher.ts';
 import { PredictionCache, type CacheRedis } from '../scoring/prediction-cache.ts';
 import { Scorer } from '../scoring/scorer.ts';
@@ -9,6 +13,10 @@ import type { ServerMetrics } from '../telemetry/metrics.ts';
 export interface ServedModel {
   readonly model: Model;
   readonly scorer: Scorer;
+  /** What its inference requests are read by. */
+  readonly inputs: ModelInputs;
+  /** Where features that a request lacks come from; undefined: a request has them all. */
+  readonly features: FeatureStore | undefined;
   /** One row, for a request to encode its record in; free again as soon as `scorer.score` has returned its promise. */
   readonly row: Float32Array;
 }
@@ -19,10 +27,13 @@ export function serveModel(
   {
     metrics,
     cache,
+    features,
     largestQueue,
   }: {
     metrics: ServerMetrics;
     cache?: { redis: CacheRedis; prefix: string } | undefined;
+    /** The Redis of the feature store, for models whose manifest has one. */
+    features?: { redis: Redis; prefix: string } | undefined;
     /** Number of full runs that may wait; the batcher's own limit when absent. */
     largestQueue?: number | undefined;
   },
@@ -48,6 +59,18 @@ export function serveModel(
   return {
     model,
     scorer: new Scorer(batcher, { width, cache: predictionCache, onScored }),
+    inputs: modelInputs(model),
+    features: features && openFeatureStore(model, features),
     row: new Float32Array(width),
   };
+}
+
+function openFeatureStore(
+  { manifest }: Model,
+  { redis, prefix }: { redis: Redis; prefix: string },
+): FeatureStore | undefined {
+  const keyPrefix = featureKeyPrefix(manifest, prefix);
+  return keyPrefix === undefined
+    ? undefined
+    : new FeatureStore(new FeatureTable(redis, keyPrefix), redis, manifest.spec);
 }

@@ -1,5 +1,7 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { Role } from '@riskmodel/core/access/api-key.ts';
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { CacheResult } from '../scoring/prediction-cache.ts';
+import { TalliedHistogram, type Series } from './tallied-histogram.ts';
 
 /** What one model's scoring is counted by. */
 export interface ModelMetrics {
@@ -14,15 +16,24 @@ export interface ServerMetrics {
   readonly registry: Registry;
   /** Counts an answered request. `route` is the pattern, never the path, so that the number of series is bounded. */
   onRequest(route: string, method: string, status: number, seconds: number): void;
+  /** Counts what a guard decided; callers are not told apart, so that the number of series is bounded. */
+  onAccess(role: Role, outcome: AccessOutcome): void;
+  /** The number of API keys now accepted; undefined when they could not be read and the old ones stay. */
+  onApiKeysRead(keys: number | undefined): void;
   forModel(model: { name: string; version: string; sha256: string }): ModelMetrics;
   /** Adds the depth of the batch queues, which `read` fetches whenever the metrics are. */
   watchQueues(read: () => Promise<QueueDepth[]>): void;
 }
 
+/** What became of a request that a guard looked at. */
+export type AccessOutcome = 'allowed' | 'unauthenticated' | 'forbidden' | 'limited' | 'unavailable';
+
 export interface QueueDepth {
   model: string;
   /** Jobs by state, as BullMQ names them. */
   jobs: Readonly<Record<string, number>>;
+  /** How long the job that has waited longest has; 0 when none waits. */
+  oldestSeconds: number;
 }
 
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -43,26 +54,23 @@ export function makeMetrics(options: { processMetrics: boolean } = { processMetr
     labelNames: ['route', 'method', 'code'],
     registers,
   });
-  const requestSeconds = new Histogram({
+  const requestSeconds = new TalliedHistogram<'route'>({
     name: 'riskmodel_http_request_duration_seconds',
     help: 'Seconds from the head of a request to the end of its answer.',
-    labelNames: ['route'],
     buckets: latencyBuckets,
-    registers,
+    registry,
   });
-  const runRows = new Histogram({
+  const runRows = new TalliedHistogram<'model'>({
     name: 'riskmodel_model_run_rows',
     help: 'Rows scored together in one run of the model.',
-    labelNames: ['model'],
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
-    registers,
+    registry,
   });
-  const runSeconds = new Histogram({
+  const runSeconds = new TalliedHistogram<'model'>({
     name: 'riskmodel_model_run_duration_seconds',
     help: 'Seconds that one run of the model took.',
-    labelNames: ['model'],
     buckets: [0.00002, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1],
-    registers,
+    registry,
   });
   const shed = new Counter({
     name: 'riskmodel_requests_shed_total',
@@ -70,12 +78,11 @@ export function makeMetrics(options: { processMetrics: boolean } = { processMetr
     labelNames: ['model'],
     registers,
   });
-  const predicted = new Histogram({
+  const predicted = new TalliedHistogram<'model' | 'version'>({
     name: 'riskmodel_predicted_probability',
     help: 'prob_1 of the answers given, cached ones included.',
-    labelNames: ['model', 'version'],
     buckets: probabilityBuckets,
-    registers,
+    registry,
   });
   const cacheRequests = new Counter({
     name: 'riskmodel_prediction_cache_requests_total',
@@ -90,6 +97,26 @@ export function makeMetrics(options: { processMetrics: boolean } = { processMetr
     registers,
   });
 
+  // Read together with the queues' depths, below.
+  const queueAge = new Gauge({
+    name: 'riskmodel_batch_queue_oldest_seconds',
+    help: 'How long the job that has waited longest in a batch queue has waited.',
+    labelNames: ['model'],
+    registers,
+  });
+  const access = new Counter({
+    name: 'riskmodel_access_decisions_total',
+    help: 'Requests that a guard looked at, by what it guards and what came of it.',
+    labelNames: ['access', 'outcome'],
+    registers,
+  });
+  const apiKeys = new Gauge({ name: 'riskmodel_api_keys', help: 'API keys that are accepted.', registers });
+  const apiKeysStale = new Gauge({
+    name: 'riskmodel_api_keys_stale',
+    help: 'Whether the last change of the API keys could not be read, so that older ones are accepted.',
+    registers,
+  });
+
   let readQueues: (() => Promise<QueueDepth[]>) | undefined;
   const queueJobs: Gauge<'model' | 'state'> = new Gauge({
     name: 'riskmodel_batch_queue_jobs',
@@ -99,7 +126,9 @@ export function makeMetrics(options: { processMetrics: boolean } = { processMetr
     async collect() {
       const depths = (await readQueues?.()) ?? [];
       queueJobs.reset();
-      for (const { model, jobs } of depths) {
+      queueAge.reset();
+      for (const { model, jobs, oldestSeconds } of depths) {
+        queueAge.set({ model }, oldestSeconds);
         for (const [state, count] of Object.entries(jobs)) queueJobs.set({ model, state }, count);
       }
     },
@@ -107,7 +136,8 @@ export function makeMetrics(options: { processMetrics: boolean } = { processMetr
 
   // Looking a labelled series up costs more than counting, so the ones in use are kept.
   const requestSeries = new Map<string, Counter.Internal>();
-  const secondsSeries = new Map<string, Histogram.Internal<'route'>>();
+  const accessSeries = new Map<string, Counter.Internal>();
+  const secondsSeries = new Map<string, Series>();
 
   return {
     registry,
@@ -117,6 +147,13 @@ export function makeMetrics(options: { processMetrics: boolean } = { processMetr
         requests.labels({ route, method: known, code: String(status) }),
       ).inc();
       remember(secondsSeries, route, () => requestSeconds.labels({ route })).observe(seconds);
+    },
+    onAccess(role, outcome) {
+      remember(accessSeries, `${role} ${outcome}`, () => access.labels({ access: role, outcome })).inc();
+    },
+    onApiKeysRead(keys) {
+      apiKeysStale.set(keys === undefined ? 1 : 0);
+      if (keys !== undefined) apiKeys.set(keys);
     },
     forModel({ name: model, version, sha256 }) {
       info.set({ model, version, sha256 }, 1);

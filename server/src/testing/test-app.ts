@@ -1,13 +1,19 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Batch } from '@riskmodel/core/batches/batch.ts';
+import { uriOf, type FinalizedObject } from '@riskmodel/core/batches/triggers.ts';
 import { FeatureEncoder } from '@riskmodel/core/model/features.ts';
 import type { Model } from '@riskmodel/core/model/model.ts';
 import type { Session } from '@riskmodel/core/model/session.ts';
 import type { Feature, RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
+import type { StoredPrediction } from '@riskmodel/core/lookup/prediction-entry.ts';
 import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
-import { makeApp } from '../app.ts';
+import type { Redis } from 'ioredis';
+import { makeHandler, type AppDeps } from '../app.ts';
+import { AuditLog } from '../auth/audit-log.ts';
+import { makeGuard, type GuardParts } from '../auth/guard.ts';
 import type { BatchService } from '../batches/batch-service.ts';
+import type { PredictionLookup } from '../lookup/prediction-lookup.ts';
 import { Readiness } from '../readiness.ts';
 import type { CacheRedis } from '../scoring/prediction-cache.ts';
 import { serveModel } from '../serving/served-model.ts';
@@ -54,7 +60,7 @@ export const someFeatures: Feature[] = [
 export function makeModel(
   name: string,
   session: Session,
-  options: { features?: Feature[]; version?: string; cacheTtl?: string } = {},
+  options: { features?: Feature[]; version?: string; cacheTtl?: string; hasFeatureStore?: boolean } = {},
 ): Model {
   const features = options.features ?? someFeatures;
   const version = options.version ?? '1';
@@ -70,6 +76,7 @@ export function makeModel(
       decision: { threshold: 0.25 },
       online: {
         replicas: { min: 1, max: 1 },
+        ...(options.hasFeatureStore && { features: { redis: {} } }),
         ...(options.cacheTtl === undefined ? {} : { cache: { ttl: options.cacheTtl } }),
       },
     } as unknown as RiskModel['spec'],
@@ -91,6 +98,13 @@ export class StubBatches implements BatchService {
     const batch = this.batches.get(id) ?? makeBatch(id, { model, input });
     this.batches.set(id, batch);
     return batch;
+  }
+
+  /** What objects start, by their address. */
+  readonly triggered = new Map<string, Batch[]>();
+
+  async startTriggered(object: FinalizedObject): Promise<Batch[]> {
+    return this.triggered.get(uriOf(object)) ?? [];
   }
 
   async get(id: string): Promise<Batch | undefined> {
@@ -123,11 +137,21 @@ export function makeBatch(id: string, fields: Partial<Batch> = {}): Batch {
   };
 }
 
+/** Predictions in memory, by model and identifier. */
+export class StubPredictions implements PredictionLookup {
+  readonly stored = new Map<string, StoredPrediction>();
+
+  async get(model: string, id: string): Promise<StoredPrediction | undefined> {
+    return this.stored.get(`${model} ${id}`);
+  }
+}
+
 export interface TestApp {
   url: string;
   server: Server;
   readiness: Readiness;
   batches: StubBatches;
+  predictions: StubPredictions;
   metrics: ServerMetrics;
   /** Everything that was logged, one object a line. */
   logs: Record<string, unknown>[];
@@ -142,9 +166,15 @@ export async function startTestApp(options: {
   models: Model[];
   defaultModel?: string;
   cacheRedis?: CacheRedis;
+  /** The Redis of the feature store; its keys begin with `test:features:MODEL:`. */
+  featuresRedis?: Redis;
   batches?: StubBatches;
   bodyLimit?: number;
   largestQueue?: number;
+  /** What the guard judges by; without, everybody may do everything. */
+  guard?: Pick<GuardParts, 'apiKeys' | 'idTokens' | 'limiters'>;
+  /** What answers; the whole server's handler when absent. */
+  handler?: (deps: AppDeps) => RequestListener;
 }): Promise<TestApp> {
   const logs: Record<string, unknown>[] = [];
   const logger = makeLogger('server', 'debug', {
@@ -154,15 +184,31 @@ export async function startTestApp(options: {
   const readiness = new Readiness();
   readiness.markReady();
   const batches = options.batches ?? new StubBatches();
+  const predictions = new StubPredictions();
   const closing = new AbortController();
   const cache = options.cacheRedis === undefined ? undefined : { redis: options.cacheRedis, prefix: 'test' };
+  const features = options.featuresRedis && { redis: options.featuresRedis, prefix: 'test' };
   const models = new ServedModels(
-    options.models.map((model) => serveModel(model, { metrics, cache, largestQueue: options.largestQueue })),
+    options.models.map((model) => serveModel(model, { metrics, cache, features, largestQueue: options.largestQueue })),
     options.defaultModel,
   );
   const bodyLimit = options.bodyLimit ?? 16 << 20;
+  const audit = new AuditLog(logger);
+  const guard = makeGuard({ ...options.guard, audit, onOutcome: (role, outcome) => metrics.onAccess(role, outcome) });
   const server = createServer(
-    makeApp({ models, readiness, logger, metrics, batches, bodyLimit, version: '0.0.0', closing: closing.signal }),
+    (options.handler ?? makeHandler)({
+      models,
+      readiness,
+      logger,
+      metrics,
+      batches,
+      predictions,
+      guard,
+      audit,
+      bodyLimit,
+      version: '0.0.0',
+      closing: closing.signal,
+    }),
   );
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
@@ -173,6 +219,7 @@ export async function startTestApp(options: {
     server,
     readiness,
     batches,
+    predictions,
     metrics,
     logs,
     closing,

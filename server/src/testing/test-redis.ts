@@ -2,9 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { stablePort } from '@riskmodel/core/testing/stable-port.ts';
 import { Redis } from 'ioredis';
 import { until } from './until.ts';
 
@@ -24,7 +24,7 @@ export class TestRedis {
   }
 
   static async start(): Promise<TestRedis> {
-    const redis = new TestRedis(await freePort(), await mkdtemp(join(tmpdir(), 'redis-')));
+    const redis = new TestRedis(await stablePort(), await mkdtemp(join(tmpdir(), 'redis-')));
     await redis.resume();
     return redis;
   }
@@ -66,13 +66,4 @@ function findRedisProgram(): string {
   const found = folders.flatMap((folder) => names.map((name) => join(folder, name))).find((file) => existsSync(file));
   if (found === undefined) throw new Error('this test needs redis-server or valkey-server on the PATH');
   return found;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
