@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { validateRiskModel } from '@riskmodel/core/riskmodel/manifest.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
-import { fingerprint, matchColumns } from './plan.ts';
+import { fingerprint, matchColumns, matchFeatureColumns } from './plan.ts';
 
 const manifest = manifestOf({
   features: [
@@ -159,3 +159,34 @@ test.each(['age', 'sex', 'Customer', 'OUTCOME'])(
     );
   },
 );
+
+function named(...names: string[]): { name: string }[] {
+  return names.map((name) => ({ name }));
+}
+
+describe('the columns of features to load', () => {
+  test('are the identifier and those of features; all others are read over, whatever their names', () => {
+    expect(matchFeatureColumns(manifest, named('customer', 'AGE', 'outcome', 'model'))).toEqual([
+      { name: 'customer', role: 'identifier', type: 'STRING' },
+      { name: 'AGE', role: 'feature', type: 'INT64' },
+      { name: 'outcome', role: 'other', type: 'STRING' },
+      { name: 'model', role: 'other', type: 'STRING' },
+    ]);
+  });
+
+  test.each([
+    [named('AGE'), "the input lacks the identifier's column customer"],
+    [named('customer', 'note'), 'the input lacks the column of any feature'],
+    [named('customer', 'age'), 'is "AGE" in the manifest'],
+    [[{ name: 'customer' }, { name: 'AGE', type: 'DATE' }], 'it must hold numbers'],
+  ])('%j are refused', (columns, message) => {
+    expect(() => matchFeatureColumns(manifest, columns)).toThrow(message);
+  });
+});
+
+test('a model whose predictions are looked up needs the column of the identifier', () => {
+  const { spec, ...rest } = manifest;
+  const looked: RiskModel = { ...rest, spec: { ...spec, batch: { ...spec.batch, lookup: { ttl: '1h' } } } };
+  expect(() => matchColumns(looked, needed)).toThrow("lacks the identifier's column customer");
+  expect(matchColumns(looked, [...needed, { name: 'customer' }])).toHaveLength(4);
+});

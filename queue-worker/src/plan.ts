@@ -12,6 +12,8 @@ import type { InputPlan, SourceColumn } from './input/plan-input.ts';
 export interface BatchPlan {
   /** The manifest as it was then, its artifact pinned by sha256. */
   manifest: RiskModel;
+  /** What becomes of the rows; absent: they are scored. */
+  action?: 'LoadFeatures';
   modelVersion: string;
   modelSha256: string;
   input: InputPlan;
@@ -21,6 +23,23 @@ export interface BatchPlan {
   predDatetime: string;
   /** Where chunks are staged: names of what this plan makes, and no other plan. */
   stagingUri: string;
+  /** The table that the warehouse scores itself; then there are no chunks. */
+  table?: TablePlan;
+}
+
+/** A table that does not leave the warehouse. */
+export interface TablePlan {
+  /** `project.dataset.table` */
+  path: string;
+  /** The warehouse's types of the plan's columns. */
+  sourceTypes: string[];
+  /** Rows that fit the schema. */
+  accepted: number;
+  /** The name of the imported model, and where it is imported from. */
+  model: string;
+  artifactUri: string;
+  inputName: string;
+  outputName: string;
 }
 
 export type ColumnRole = 'feature' | 'identifier' | 'target' | 'other';
@@ -40,6 +59,7 @@ export function matchColumns(manifest: RiskModel, source: readonly SourceColumn[
   const { features, identifier, target } = manifest.spec;
   const byName = new Map(features.map((feature) => [feature.name, feature]));
   checkNothingMissing(features, source);
+  checkIdentifier(manifest, source);
   const reserved = new Set(resultColumns.map(({ name }) => name.toLowerCase()));
   return source.map(({ name, type }) => {
     if (reserved.has(name.toLowerCase())) {
@@ -64,6 +84,36 @@ export function matchColumns(manifest: RiskModel, source: readonly SourceColumn[
   });
 }
 
+/**
+ * Matches the input's columns with the features that are to be loaded: some of them are enough. The others are read
+ * over.
+ *
+ * @throws RiskModelError `MissingColumns`, `MisspelledColumn`, `UnsupportedColumnType`
+ */
+export function matchFeatureColumns({ spec }: RiskModel, source: readonly SourceColumn[]): InputColumn[] {
+  const { features, identifier } = spec;
+  const byName = new Map(features.map((feature) => [feature.name, feature]));
+  const columns = source.map(({ name, type }): InputColumn => {
+    const sourceType = type === undefined ? {} : { sourceType: type };
+    checkSpelling(name, [...byName.keys(), identifier]);
+    const feature = byName.get(name);
+    if (feature === undefined) {
+      return { name, type: 'STRING', role: name === identifier ? 'identifier' : 'other', ...sourceType };
+    }
+    checkReadable(name, type);
+    return { name, type: featureColumnType(feature), role: 'feature', ...sourceType };
+  });
+  for (const [role, what] of [
+    ['identifier', `the identifier's column ${identifier}`],
+    ['feature', 'the column of any feature'],
+  ] as const) {
+    if (!columns.some((column) => column.role === role)) {
+      throw new RiskModelError('MissingColumns', `the input lacks ${what}: there are no features to load`);
+    }
+  }
+  return columns;
+}
+
 function checkNothingMissing(features: readonly Feature[], source: readonly SourceColumn[]): void {
   const names = new Set(source.map(({ name }) => name));
   const missing = features.filter(({ name, whenMissing }) => whenMissing === 'Reject' && !names.has(name));
@@ -74,6 +124,15 @@ function checkNothingMissing(features: readonly Feature[], source: readonly Sour
     'MissingColumns',
     `the input lacks the column${missing.length > 1 ? 's' : ''} ${missing.map(({ name }) => name).join(', ')}, which the model needs` +
       (similar === undefined ? '' : ` (it has "${similar.name}": names are case-sensitive)`),
+  );
+}
+
+/** Without identifiers there would be nothing to look predictions up by. */
+function checkIdentifier({ spec }: RiskModel, source: readonly SourceColumn[]): void {
+  if (spec.batch.lookup === undefined || source.some(({ name }) => name === spec.identifier)) return;
+  throw new RiskModelError(
+    'MissingColumns',
+    `the input lacks the identifier's column ${spec.identifier}, by which predictions are to be looked up (spec.batch.lookup)`,
   );
 }
 

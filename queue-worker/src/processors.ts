@@ -2,20 +2,33 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UnrecoverableError, type FlowProducer, type Job, type Queue } from 'bullmq';
 import type { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
-import { isFinal, type BatchState } from '@riskmodel/core/batches/batch.ts';
-import { jobOptions, queueName, type BatchJobName, type JobName, type PlanJob } from '@riskmodel/core/batches/queue.ts';
+import { isFinal, type Batch, type BatchState } from '@riskmodel/core/batches/batch.ts';
+import {
+  commitJobOptions,
+  jobOptions,
+  queueName,
+  type BatchJobName,
+  type JobName,
+  type PlanJob,
+} from '@riskmodel/core/batches/queue.ts';
 import { dueTime, startScheduledBatch, type ScheduleJob } from '@riskmodel/core/batches/schedules.ts';
 import type { Engine } from '@riskmodel/core/columnar/engine.ts';
 import { RiskModelError, mayPass, messageOf } from '@riskmodel/core/errors.ts';
+import type { PredictionTable } from '@riskmodel/core/lookup/prediction-table.ts';
+import type { Model } from '@riskmodel/core/model/model.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import type { ObjectStore } from '@riskmodel/core/storage/object-store.ts';
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import type { Warehouse } from '@riskmodel/core/warehouse/warehouse.ts';
 import { commitBatch, prepareTables, removeStaged, TooManyRejectsError } from './commit/commit-batch.ts';
+import { checkFeatures } from './features-loading/check-features.ts';
+import { requireFeatureStore, type OpenFeatureTable } from './features-loading/load-features.ts';
+import { commitTable, planTable } from './in-warehouse/score-table.ts';
 import { planInput, type ChunkRange } from './input/plan-input.ts';
 import type { ModelCache } from './model-cache.ts';
-import { fingerprint, matchColumns, type BatchPlan } from './plan.ts';
+import { fingerprint, matchColumns, matchFeatureColumns, type BatchPlan } from './plan.ts';
 import { scoreChunk, type ChunkResult } from './scoring/score-chunk.ts';
+import type { WorkerMetrics } from './telemetry/metrics.ts';
 
 /** Everything the processors reach outside of themselves. */
 export interface WorkerDeps {
@@ -25,7 +38,10 @@ export interface WorkerDeps {
   warehouse: Warehouse;
   engine: Engine;
   models: ModelCache;
+  predictions: Pick<PredictionTable, 'write'>;
+  openFeatures: OpenFeatureTable;
   logger: Logger;
+  metrics: WorkerMetrics;
   now: () => Date;
   /** A folder on this machine for files that live as long as a job. */
   tempDir: string;
@@ -61,11 +77,27 @@ export class Processors {
   /** BullMQ's processor: runs a job by its name. What it returns is the job's result. */
   async process(job: Job): Promise<ChunkResult | undefined> {
     const name = job.name as JobName;
+    const started = performance.now();
+    let hasFailed = true;
+    try {
+      const result = await this.#processByName(name, job);
+      hasFailed = false;
+      return result;
+    } finally {
+      this.#deps.metrics.onJob(this.#model, name, (performance.now() - started) / 1_000, hasFailed);
+    }
+  }
+
+  async #processByName(name: JobName, job: Job): Promise<ChunkResult | undefined> {
     if (name === 'schedule') {
       await this.#startScheduled(job as Job<ScheduleJob>);
       return undefined;
     }
     return this.#processOfBatch(name, job);
+  }
+
+  get #model(): string {
+    return this.#manifest.metadata.name;
   }
 
   async #processOfBatch(name: BatchJobName, job: Job): Promise<ChunkResult | undefined> {
@@ -82,7 +114,7 @@ export class Processors {
           return undefined;
       }
     } catch (error) {
-      const lastAttempt = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
+      const lastAttempt = job.attemptsMade + 1 >= mostAttempts(job, error);
       this.#deps.logger.warn(
         { err: error, batchId, job: name, attempt: job.attemptsMade + 1 },
         'a job of a batch failed',
@@ -90,7 +122,7 @@ export class Processors {
       if (mayPass(error) && !lastAttempt) throw error;
       await this.fail(batchId, error);
       // Other chunks may be under way still; the commit job, which runs when they have ended, cleans up after them.
-      if (name !== 'chunk') await this.#removeStaged(batchId);
+      if (name !== 'chunk') await this.#removeStaged(batchId, job);
       throw new UnrecoverableError(messageOf(error));
     }
   }
@@ -108,7 +140,9 @@ export class Processors {
         finishedAt: this.#deps.now().toISOString(),
       },
     );
-    if (failed) this.#deps.logger.error({ batchId, code, reason: messageOf(error) }, 'batch failed');
+    if (!failed) return;
+    this.#deps.metrics.onBatchFailed(this.#model, code);
+    this.#deps.logger.error({ batchId, code, reason: messageOf(error) }, 'batch failed');
   }
 
   async #startScheduled(job: Job<ScheduleJob>): Promise<void> {
@@ -126,40 +160,24 @@ export class Processors {
   }
 
   async #plan(batchId: string): Promise<void> {
-    const { batches, models, store, engine, warehouse, stagingUri, logger } = this.#deps;
+    const { batches, models, warehouse, logger } = this.#deps;
     const startedAt = this.#deps.now().toISOString();
     await batches.transition(batchId, ['queued'], 'planning', { startedAt });
     const batch = await batches.get(batchId);
     if (batch === undefined || isFinal(batch.state)) return;
     if (batch.state === 'planning') {
+      if (batch.action === 'LoadFeatures') requireFeatureStore(this.#manifest, this.#deps.openFeatures);
       const model = await models.load(this.#manifest);
       const { sha256 } = model;
       const manifest: RiskModel = {
         ...this.#manifest,
         spec: { ...this.#manifest.spec, artifact: { ...this.#manifest.spec.artifact, sha256 } },
       };
-      const input = await this.#inTempDir((tempDir) =>
-        planInput(batch.input, {
-          format: batch.format,
-          store,
-          engine,
-          tempDir,
-          chunkRows: manifest.spec.batch.chunkRows,
-          stagingUri: `${stagingUri}/${batchId}`,
-          optionalColumns: optionalColumns(manifest),
-        }),
-      );
-      const columns = matchColumns(manifest, input.columns);
       const predDatetime = batch.startedAt ?? startedAt;
-      const plan: BatchPlan = {
-        manifest,
-        modelVersion: model.version,
-        modelSha256: sha256,
-        input,
-        columns,
-        predDatetime,
-        stagingUri: `${stagingUri}/${batchId}/${fingerprint(manifest.spec, input, predDatetime)}`,
-      };
+      const plan = await (manifest.spec.batch.engine === 'BigQueryML' && batch.action !== 'LoadFeatures'
+        ? this.#planTable(batch, manifest, model, predDatetime)
+        : this.#planFile(batch, manifest, model, predDatetime));
+      const { input } = plan;
       await prepareTables(plan, warehouse);
       await batches.transition(batchId, ['planning'], 'scoring', { total: input.records, plan });
       logger.info({ batchId, rows: input.records, chunks: input.chunks.length, format: input.format }, 'batch planned');
@@ -169,6 +187,53 @@ export class Processors {
     if (plan !== undefined) await this.#enqueueChunks(batchId, plan);
   }
 
+  async #planFile(batch: Batch, manifest: RiskModel, model: Model, predDatetime: string): Promise<BatchPlan> {
+    const { store, engine, stagingUri } = this.#deps;
+    await this.#assertVersion(batch);
+    const input = await this.#inTempDir((tempDir) =>
+      planInput(batch.input, {
+        format: batch.format,
+        store,
+        engine,
+        tempDir,
+        chunkRows: manifest.spec.batch.chunkRows,
+        stagingUri: `${stagingUri}/${batch.id}`,
+        optionalColumns: batch.action === 'LoadFeatures' ? identifiers(manifest) : optionalColumns(manifest),
+      }),
+    );
+    // Asked before and after, the same answer holds in between, when the input was looked through.
+    await this.#assertVersion(batch);
+    const match = batch.action === 'LoadFeatures' ? matchFeatureColumns : matchColumns;
+    return {
+      manifest,
+      ...(batch.action === 'LoadFeatures' && { action: batch.action }),
+      modelVersion: model.version,
+      modelSha256: model.sha256,
+      input,
+      columns: match(manifest, input.columns),
+      predDatetime,
+      stagingUri: `${stagingUri}/${batch.id}/${fingerprint(manifest.spec, input, predDatetime)}`,
+    };
+  }
+
+  #planTable(batch: Batch, manifest: RiskModel, model: Model, predDatetime: string): Promise<BatchPlan> {
+    const { store, warehouse } = this.#deps;
+    const stagingUri = `${this.#deps.stagingUri}/${batch.id}`;
+    const described = { batchId: batch.id, uri: batch.input, manifest, model, predDatetime, stagingUri };
+    return this.#inTempDir((tempDir) => planTable(described, { warehouse, store, tempDir }));
+  }
+
+  /** A batch of one version of an object has nothing to do with the next one, which has a batch of its own. */
+  async #assertVersion({ input, generation }: Batch): Promise<void> {
+    if (generation === undefined) return;
+    const current = await this.#deps.store.stat(input);
+    if (current?.generation === generation) return;
+    throw new RiskModelError(
+      'InputChanged',
+      `${input} was ${current === undefined ? 'deleted' : 'overwritten'} before its version ${generation} was scored: nothing was written${current === undefined ? '' : '; the newer version has a batch of its own'}`,
+    );
+  }
+
   /** One transaction: either the whole flow is queued or nothing. Job ids keep it from being queued twice. */
   async #enqueueChunks(batchId: string, plan: BatchPlan): Promise<void> {
     const queue = queueName(this.#manifest.metadata.name);
@@ -176,7 +241,7 @@ export class Processors {
       name: 'commit' satisfies JobName,
       queueName: queue,
       data: { batchId } satisfies CommitJob,
-      opts: { ...jobOptions, jobId: `${batchId}.commit` },
+      opts: { ...commitJobOptions, jobId: `${batchId}.commit` },
       children: plan.input.chunks.map((chunk) => ({
         name: 'chunk' satisfies JobName,
         queueName: queue,
@@ -191,17 +256,18 @@ export class Processors {
     const { batches, models, store, engine, logger } = this.#deps;
     const [state, plan] = await Promise.all([batches.state(batchId), batches.plan<BatchPlan>(batchId)]);
     if (state !== 'scoring' || plan === undefined) return undefined;
-    const model = await models.load(plan.manifest);
-    const result = await this.#inTempDir((tempDir) =>
-      scoreChunk(batchId, plan, chunk, model, { store, engine, tempDir }),
-    );
+    const result = await this.#inTempDir(async (tempDir) => {
+      const tools = { store, engine, tempDir };
+      if (plan.action === 'LoadFeatures') return checkFeatures(batchId, plan, chunk, tools);
+      return scoreChunk(batchId, plan, chunk, await models.load(plan.manifest), tools);
+    });
     await batches.recordChunk(batchId, chunk.index, { done: result.accepted, failed: result.rejected });
     logger.debug({ batchId, chunk: chunk.index, rows: result.accepted }, 'chunk scored');
     return result;
   }
 
   async #commit(job: Job<CommitJob>): Promise<void> {
-    const { batches, logger, now, store, warehouse, engine } = this.#deps;
+    const { batches, logger, metrics, now, store, warehouse, engine, predictions, openFeatures } = this.#deps;
     const { batchId } = job.data;
     const plan = await batches.plan<BatchPlan>(batchId);
     await batches.transition(batchId, ['scoring'], 'committing');
@@ -216,17 +282,36 @@ export class Processors {
           `${plan.input.chunks.length - children.length} chunks of the batch were not scored`,
         );
       }
-      const committed = await this.#inTempDir((tempDir) =>
-        commitBatch(batchId, plan, children, { store, warehouse, engine, tempDir }),
-      );
-      await batches.transition(batchId, ['committing'], 'done', { ...committed, finishedAt: now().toISOString() });
+      const committed = await this.#inTempDir((tempDir) => {
+        const tools = { store, warehouse, engine, predictions, openFeatures, logger, tempDir };
+        const { table } = plan;
+        return table === undefined
+          ? commitBatch(batchId, plan, children, tools)
+          : commitTable(batchId, plan, table, tools);
+      });
+      const finishedAt = now();
+      const isDone = await batches.transition(batchId, ['committing'], 'done', {
+        ...committed,
+        finishedAt: finishedAt.toISOString(),
+      });
+      if (isDone && plan.action !== 'LoadFeatures') {
+        const seconds = (finishedAt.getTime() - Date.parse(plan.predDatetime)) / 1_000;
+        metrics.onBatchDone(this.#model, { scored: committed.done, rejected: committed.failed }, seconds);
+      }
       logger.info({ batchId, rows: committed.done, rejected: committed.failed }, 'batch committed');
     }
-    await this.#removeStaged(batchId);
+    await this.#removeStaged(batchId, job);
   }
 
-  #removeStaged(batchId: string): Promise<void> {
-    return removeStaged(`${this.#deps.stagingUri}/${batchId}`, this.#deps.store);
+  /** After as many failures as other jobs have, the objects are left to the bucket's lifecycle rule. */
+  async #removeStaged(batchId: string, { attemptsMade }: Job): Promise<void> {
+    const folder = `${this.#deps.stagingUri}/${batchId}`;
+    try {
+      await removeStaged(folder, this.#deps.store);
+    } catch (error) {
+      if (mayPass(error) && attemptsMade + 1 < jobOptions.attempts) throw error;
+      this.#deps.logger.error({ err: error, batchId, folder }, 'what was staged for a batch can not be removed');
+    }
   }
 
   async #inTempDir<T>(work: (tempDir: string) => Promise<T>): Promise<T> {
@@ -237,6 +322,18 @@ export class Processors {
       await rm(tempDir, { recursive: true, force: true });
     }
   }
+}
+
+/** Features that a file does not have are left as they are in the store, so that only the identifier is looked for. */
+function identifiers({ spec }: RiskModel): string[] {
+  return spec.identifier === undefined ? [] : [spec.identifier];
+}
+
+/** How often a job is tried that fails for something that may pass. */
+function mostAttempts(job: Job, error: unknown): number {
+  // The results are in the warehouse then: nothing about them is open that a commit would have to find out.
+  if (error instanceof RiskModelError && error.code === 'LookupFailed') return jobOptions.attempts;
+  return job.opts.attempts ?? 1;
 }
 
 /** Columns that records may lack: a JSON file whose first records do not have them may have them later. */

@@ -1,32 +1,36 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FlowProducer, type Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { Registry } from 'prom-client';
+import { openStore, openWarehouse, stagingUriOf } from '@riskmodel/core/backend/open-backend.ts';
+import { readBackendSettings, type BackendSettings } from '@riskmodel/core/backend/settings.ts';
 import { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
 import { openQueue, queuePlanning } from '@riskmodel/core/batches/queue.ts';
 import { syncSchedules } from '@riskmodel/core/batches/schedules.ts';
+import { TriggerRegistry } from '@riskmodel/core/batches/trigger-registry.ts';
+import { triggerRulesOf } from '@riskmodel/core/batches/triggers.ts';
 import { Engine } from '@riskmodel/core/columnar/engine.ts';
 import { integerSetting, oneOf, readConfig, type Config } from '@riskmodel/core/config.ts';
+import { FeatureTable, featureKeyPrefix } from '@riskmodel/core/lookup/feature-table.ts';
+import { PredictionTable } from '@riskmodel/core/lookup/prediction-table.ts';
 import { connectRedis } from '@riskmodel/core/redis/connect.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
-import { FolderStore } from '@riskmodel/core/storage/folder.ts';
+import { HealthServer } from '@riskmodel/core/telemetry/health-server.ts';
 import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
-import { ParquetWarehouse } from '@riskmodel/core/warehouse/parquet.ts';
 import { ModelCache } from './model-cache.ts';
 import type { WorkerDeps } from './processors.ts';
 import { makeTempFolder } from './temp-folder.ts';
+import { makeWorkerMetrics } from './telemetry/metrics.ts';
 import { startWorker } from './worker.ts';
 
 /** The newest batches among which a worker that starts looks for such that nobody has queued. */
 const mostOrphans = 1_000;
 
-/** Where batches are staged, as an object store's folder. */
-const stagingUri = 'gs://riskmodel-staging';
-
 export interface QueueWorkerSettings extends Config {
+  backend: BackendSettings;
   /** Jobs under way at once (`RISKMODEL_WORKER_CONCURRENCY`). */
   concurrency: number;
   /** Threads that read and write columns (`RISKMODEL_WORKER_THREADS`). */
@@ -35,8 +39,10 @@ export interface QueueWorkerSettings extends Config {
   memoryMb: number;
   /** Milliseconds of silence after which another worker takes a job over (`RISKMODEL_WORKER_LOCK_MS`). */
   lockMs: number;
-  /** Whether the worker sets the models' schedules (`RISKMODEL_SCHEDULES`: `worker`, the default, or `operator`). */
+  /** Whether the worker sets the models' schedules and triggers (`RISKMODEL_SCHEDULES`: `worker`, the default, or `operator`). */
   setsSchedules: boolean;
+  /** Probes and metrics (`RISKMODEL_WORKER_PORT`); absent: none. */
+  port: number | undefined;
   /** Seconds that jobs under way may take to finish when the worker is to stop (`RISKMODEL_SHUTDOWN_GRACE`). */
   shutdownGraceSeconds: number;
 }
@@ -45,11 +51,15 @@ export interface QueueWorkerSettings extends Config {
 export function readSettings(env: NodeJS.ProcessEnv): QueueWorkerSettings {
   return {
     ...readConfig(env),
+    backend: readBackendSettings(env),
     concurrency: integerSetting(env, 'RISKMODEL_WORKER_CONCURRENCY', { fallback: 2, min: 1, max: 64 }),
     threads: integerSetting(env, 'RISKMODEL_WORKER_THREADS', { fallback: 2, min: 1, max: 64 }),
     memoryMb: integerSetting(env, 'RISKMODEL_WORKER_MEMORY_MB', { fallback: 300, min: 64, max: 65_536 }),
     lockMs: integerSetting(env, 'RISKMODEL_WORKER_LOCK_MS', { fallback: 30_000, min: 500, max: 600_000 }),
     setsSchedules: oneOf(env, 'RISKMODEL_SCHEDULES', ['worker', 'operator'], 'worker') === 'worker',
+    port: env['RISKMODEL_WORKER_PORT']
+      ? integerSetting(env, 'RISKMODEL_WORKER_PORT', { fallback: 0, min: 0, max: 65_535 })
+      : undefined,
     shutdownGraceSeconds: integerSetting(env, 'RISKMODEL_SHUTDOWN_GRACE', { fallback: 25, min: 0, max: 3_600 }),
   };
 }
@@ -71,9 +81,14 @@ export async function startQueueWorker(
   const logger = makeLogger('queue-worker', settings.logLevel);
   const manifests = await readManifests(settings.manifests);
   const tempDir = await makeTempFolder(tmpdir());
-  const store = new FolderStore(join(settings.dataDir, 'buckets'));
+  const store = await openStore(settings.backend, tempDir);
   const engine = await Engine.open({ threads: settings.threads, memoryLimit: settings.memoryMb * 1e6, tempDir });
-  await mkdir(join(settings.dataDir, 'warehouse'), { recursive: true });
+  const metrics = makeWorkerMetrics();
+  const warehouse = await openWarehouse(settings.backend, store, (model, bytes) => metrics.onBytesBilled(model, bytes));
+
+  for (const { metadata } of manifests) metrics.addModel(metadata.name);
+  let notReady: string | undefined = 'starting';
+  const health = await serveHealth(settings.port, metrics.registry, () => notReady);
 
   const redis = connectRedis(
     settings.redisUrl,
@@ -87,13 +102,19 @@ export async function startQueueWorker(
     batches: new BatchStore(redis, settings.redisPrefix),
     flows,
     store,
-    warehouse: new ParquetWarehouse(join(settings.dataDir, 'warehouse'), { store }),
+    warehouse,
     engine,
     models: new ModelCache(store),
+    predictions: new PredictionTable(redis, settings.redisPrefix),
+    openFeatures: (manifest) => {
+      const keyPrefix = featureKeyPrefix(manifest, settings.redisPrefix);
+      return keyPrefix === undefined ? undefined : new FeatureTable(redis, keyPrefix);
+    },
     logger,
+    metrics,
     now: () => new Date(),
     tempDir,
-    stagingUri,
+    stagingUri: stagingUriOf(settings.backend),
   });
   const options = { redis, prefix: settings.redisPrefix, concurrency: settings.concurrency, lockMs: settings.lockMs };
   const workers = manifests.map((manifest) => startWorker(manifest, deps, options));
@@ -101,22 +122,37 @@ export async function startQueueWorker(
   await Promise.allSettled(manifests.map((manifest) => deps.models.load(manifest)));
   await Promise.all(workers.map((worker) => worker.waitUntilReady()));
   await Promise.all(manifests.map((manifest) => tidyQueue(manifest, settings, redis)));
+  notReady = undefined;
   logger.info({ models: manifests.map(({ metadata }) => metadata.name) }, 'ready');
 
   return {
     stop: async () => {
+      notReady = 'stopping';
       logger.info('stopping: finishing the jobs under way');
       const finished = Promise.all(workers.map((worker) => worker.close())).then(() => flows.close());
       // With Redis away nothing can be told finished; what is left undone another worker takes over.
       await Promise.race([finished, sleep(settings.shutdownGraceSeconds * 1_000, undefined, { ref: false })]);
       redis.disconnect();
+      await health?.close();
       engine.close();
       await rm(tempDir, { recursive: true, force: true });
     },
   };
 }
 
-/** Puts a model's queue in order: what was left out of it, and, unless somebody else sees to that, its schedules. */
+/** Answers probes and scrapes where a port is given: a worker on a developer's machine needs none. */
+async function serveHealth(
+  port: number | undefined,
+  registry: Registry,
+  notReady: () => string | undefined,
+): Promise<HealthServer | undefined> {
+  if (port === undefined) return undefined;
+  const health = new HealthServer({ registry, live: {}, ready: { worker: notReady }, port });
+  await health.listen();
+  return health;
+}
+
+/** Puts a model's queue in order: what was left out of it, and, unless somebody else sees to that, its schedules and triggers. */
 async function tidyQueue(
   { metadata, spec }: RiskModel,
   { redisPrefix, setsSchedules }: QueueWorkerSettings,
@@ -125,7 +161,9 @@ async function tidyQueue(
   const queue = openQueue(metadata.name, redis, redisPrefix);
   try {
     await queueOrphans(metadata.name, queue, new BatchStore(redis, redisPrefix));
-    if (setsSchedules) await syncSchedules(queue, spec.batch.schedules, () => new Date());
+    if (!setsSchedules) return;
+    await syncSchedules(queue, spec.batch.schedules, () => new Date());
+    await new TriggerRegistry(redis, redisPrefix).set(metadata.name, triggerRulesOf(spec));
   } finally {
     await queue.close();
   }

@@ -1,6 +1,6 @@
 import { Worker, type Job } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { openQueue, queueName, type PlanJob } from '@riskmodel/core/batches/queue.ts';
+import { commitPause, openQueue, queueName, type PlanJob } from '@riskmodel/core/batches/queue.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { Processors, type WorkerDeps } from './processors.ts';
 
@@ -32,6 +32,7 @@ export function startWorker(
     stalledInterval: lockMs,
     // A job that takes its worker down each time is given up after this many.
     maxStalledCount: 5,
+    settings: { backoffStrategy: commitPause },
   });
   worker.on('closed', () => void queue.close());
   // Redis going away and coming back is told by the connection; here it would only be told again.

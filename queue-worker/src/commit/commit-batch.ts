@@ -1,22 +1,32 @@
 import { literal, type Engine } from '@riskmodel/core/columnar/engine.ts';
-import { RiskModelError } from '@riskmodel/core/errors.ts';
+import { messageOf, RiskModelError } from '@riskmodel/core/errors.ts';
 import {
   addCounts,
   classificationReport,
   noCounts,
   type ClassificationReport,
 } from '@riskmodel/core/evaluation/classification-report.ts';
+import type { PredictionTable } from '@riskmodel/core/lookup/prediction-table.ts';
+import type { RiskModelSpec } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import type { ObjectStore } from '@riskmodel/core/storage/object-store.ts';
+import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import { metricsTable, rejectsTable, resultsTable } from '@riskmodel/core/warehouse/tables.ts';
 import type { Warehouse } from '@riskmodel/core/warehouse/warehouse.ts';
+import { loadFeatures, type OpenFeatureTable } from '../features-loading/load-features.ts';
+import { keepPredictions } from '../lookup/keep-predictions.ts';
 import type { BatchPlan } from '../plan.ts';
 import { double, timestamp } from '../scoring/columns-sql.ts';
+import { openSink } from './result-sink.ts';
+import type { StagedRows } from './result-files.ts';
 import { stage, type ChunkResult } from '../scoring/score-chunk.ts';
 
 export interface CommitTools {
   store: ObjectStore;
   warehouse: Warehouse;
+  predictions: Pick<PredictionTable, 'write'>;
+  openFeatures: OpenFeatureTable;
   engine: Engine;
+  logger: Logger;
   tempDir: string;
 }
 
@@ -25,7 +35,10 @@ export interface CommittedBatch {
   total: number;
   done: number;
   failed: number;
-  results: string;
+  /** Absent when features were loaded. */
+  results?: string;
+  /** The folder with the result files, when the manifest asks for them. */
+  files?: string;
   metricsTable?: string;
   rejects?: string;
   metrics?: ClassificationReport;
@@ -33,15 +46,20 @@ export interface CommittedBatch {
 
 /** Checks, before any row is scored, that the tables can take what the plan will write. */
 export async function prepareTables(plan: BatchPlan, warehouse: Warehouse): Promise<void> {
-  const { dataset } = plan.manifest.spec.batch.output;
-  await warehouse.prepare(resultsTable(dataset, plan.columns));
-  await warehouse.prepare(metricsTable(dataset));
-  await warehouse.prepare(rejectsTable(dataset));
+  const { dataset, tables } = plan.manifest.spec.batch.output;
+  if (!tables) return;
+  const { length } = plan.input.chunks;
+  await Promise.all([
+    warehouse.prepare(resultsTable(dataset, plan.columns), length),
+    warehouse.prepare(metricsTable(dataset)),
+    warehouse.prepare(rejectsTable(dataset), length),
+  ]);
 }
 
 /**
- * Writes a batch whose chunks are staged. The results come last: they are what people wait for, and once they are
- * there the rest is too. Every append is named by the batch, so a commit that was cut short is simply made again.
+ * Writes a batch whose chunks are staged. Of the tables the results come last: they are what people wait for, and once
+ * they are there the rest is too. Then predictions are kept for looking up, if so wanted. All that is written is named by
+ * the batch, so a commit that was cut short is simply made again.
  *
  * @throws RiskModelError `TooManyRejects`, with the rejects written and nothing else; whatever the warehouse throws
  */
@@ -51,41 +69,89 @@ export async function commitBatch(
   chunks: readonly ChunkResult[],
   tools: CommitTools,
 ): Promise<CommittedBatch> {
-  const { warehouse } = tools;
-  const { dataset } = plan.manifest.spec.batch.output;
+  const sink = openSink(batchId, plan, tools);
   const done = chunks.reduce((sum, chunk) => sum + chunk.accepted, 0);
   const failed = chunks.reduce((sum, chunk) => sum + chunk.rejected, 0);
 
-  const rejected = chunks.flatMap(({ rejects }) => rejects ?? []);
-  if (rejected.length > 0) await warehouse.append(rejectsTable(dataset), rejected, batchId);
-  refuseTooManyRejects(done + failed, failed, plan, warehouse.locate(rejectsTable(dataset)));
+  const rejects = stagedRows(chunks.map((chunk) => [chunk.rejects, chunk.rejected]));
+  if (rejects.length > 0) await sink.write('rejects', rejects);
+  refuseTooManyRejects(done + failed, failed, plan, sink.locate('rejects'));
 
+  const results = stagedRows(chunks.map((chunk) => [chunk.results, chunk.accepted]));
+  const rejectsPlace = rejects.length === 0 ? {} : { rejects: sink.locate('rejects') };
+  if (plan.action === 'LoadFeatures') {
+    const started = performance.now();
+    await loadFeatures(plan, urisOf(results), tools);
+    const seconds = (performance.now() - started) / 1_000;
+    tools.logger.info({ batchId, records: done, seconds }, 'features loaded');
+    return { total: done + failed, done, failed, ...rejectsPlace };
+  }
+  await sink.writeFiles(results);
   const counts = chunks.reduce((sum, chunk) => addCounts(sum, chunk.counts), noCounts);
   const hasOutcomes = Object.values(counts).some((count) => count > 0);
   const metrics = hasOutcomes ? classificationReport(counts) : undefined;
   if (metrics !== undefined) {
-    const staged = await stageMetrics(batchId, plan, metrics, tools);
-    await warehouse.append(metricsTable(dataset), [staged], batchId);
+    await sink.write('metrics', [{ uri: await stageMetrics(batchId, plan, metrics, tools), rows: metrics.length }]);
   }
-  const results = resultsTable(dataset, plan.columns);
-  await warehouse.append(
-    results,
-    chunks.flatMap((chunk) => chunk.results ?? []),
-    batchId,
-  );
+  await sink.write('results', results);
+  await sink.complete({ done, failed });
+  await keepForLookup(batchId, plan, urisOf(results), tools);
   return {
     total: done + failed,
     done,
     failed,
-    results: warehouse.locate(results),
-    ...(metrics === undefined ? {} : { metrics, metricsTable: warehouse.locate(metricsTable(dataset)) }),
-    ...(rejected.length === 0 ? {} : { rejects: warehouse.locate(rejectsTable(dataset)) }),
+    results: sink.locate('results'),
+    ...(sink.folder === undefined ? {} : { files: sink.folder }),
+    ...(metrics === undefined ? {} : { metrics, metricsTable: sink.locate('metrics') }),
+    ...rejectsPlace,
   };
 }
 
+/** What is staged, in the records' order, which the job's children are not given in. */
+function stagedRows(chunks: [uri: string | undefined, rows: number][]): StagedRows[] {
+  return chunks
+    .flatMap(([uri, rows]) => (uri === undefined ? [] : [{ uri, rows }]))
+    .toSorted((a, b) => (a.uri < b.uri ? -1 : 1));
+}
+
+function urisOf(staged: readonly StagedRows[]): string[] {
+  return staged.map(({ uri }) => uri);
+}
+
+async function keepForLookup(batchId: string, plan: BatchPlan, staged: string[], tools: CommitTools): Promise<void> {
+  const started = performance.now();
+  let records: number | undefined;
+  try {
+    records = await keepPredictions(batchId, plan, staged, tools);
+  } catch (cause) {
+    throw lookupFailed(cause);
+  }
+  if (records === undefined) return;
+  const seconds = (performance.now() - started) / 1_000;
+  tools.logger.info({ batchId, records, seconds }, 'predictions kept for looking up');
+}
+
+function lookupFailed(cause: unknown): RiskModelError {
+  return new RiskModelError(
+    'LookupFailed',
+    `the results are written, but the predictions could not all be kept for looking up: ${messageOf(cause)}; submit the file again as a new batch for those`,
+    { retry: 'later', cause },
+  );
+}
+
+/** Whether more records break the schema than the manifest allows, or all of them. */
+export function hasTooManyRejects(
+  total: number,
+  failed: number,
+  { maxRejectedRatio }: RiskModelSpec['batch'],
+): boolean {
+  return failed > total * maxRejectedRatio || failed >= total;
+}
+
 function refuseTooManyRejects(total: number, failed: number, plan: BatchPlan, table: string): void {
-  const { maxRejectedRatio } = plan.manifest.spec.batch;
-  if (failed <= total * maxRejectedRatio && failed < total) return;
+  const { batch } = plan.manifest.spec;
+  if (!hasTooManyRejects(total, failed, batch)) return;
+  const { maxRejectedRatio } = batch;
   throw new TooManyRejectsError({ total, failed, maxRejectedRatio, table });
 }
 
@@ -104,7 +170,8 @@ export class TooManyRejectsError extends RiskModelError {
   }
 }
 
-function stageMetrics(
+/** Stages the rows of the metrics table. Returns their URI. */
+export function stageMetrics(
   batchId: string,
   plan: BatchPlan,
   metrics: ClassificationReport,

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Engine, literal } from '@riskmodel/core/columnar/engine.ts';
 import { FolderStore } from '@riskmodel/core/storage/folder.ts';
 import fc from 'fast-check';
-import { planInput, type InputPlan } from './plan-input.ts';
+import { fileOf, planInput, type ChunkRange, type InputPlan } from './plan-input.ts';
 
 let folder: string;
 let store: FolderStore;
@@ -34,6 +34,17 @@ async function put(name: string, content: string | Uint8Array): Promise<string> 
   return uri;
 }
 
+/** Puts several files into a folder of their own, whose URI it returns. */
+async function putAll(files: Record<string, string | Uint8Array>): Promise<string> {
+  const folderUri = `gs://inputs/${objects++}`;
+  for (const [name, content] of Object.entries(files)) {
+    const path = store.pathOf(`${folderUri}/${name}`);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, content);
+  }
+  return folderUri;
+}
+
 async function plan(uri: string, chunkRows = 2): Promise<InputPlan> {
   // A folder of its own, as each job has.
   const tempDir = await mkdtemp(join(folder, 'job-'));
@@ -41,8 +52,9 @@ async function plan(uri: string, chunkRows = 2): Promise<InputPlan> {
 }
 
 /** The bytes of each chunk as text. */
-function textOfChunks({ object, chunks }: InputPlan): Promise<string[]> {
-  return Promise.all(chunks.map(async (chunk) => (await buffer(await store.read(object, chunk))).toString()));
+function textOfChunks(input: InputPlan): Promise<string[]> {
+  const read = (chunk: ChunkRange): Promise<Buffer> => store.read(fileOf(input, chunk).object, chunk).then(buffer);
+  return Promise.all(input.chunks.map(async (chunk) => (await read(chunk)).toString()));
 }
 
 test('a format that the request says is not asked of the name and the content', async () => {
@@ -84,17 +96,22 @@ describe('text is cut between records', () => {
   ])('%s', async (name, text, format, columns, chunks) => {
     const uri = await put(name, text);
     const planned = await plan(uri);
-    expect(planned).toMatchObject({ format, object: { uri }, columns: columns.map((column) => ({ name: column })) });
+    expect(planned).toMatchObject({
+      format,
+      files: [{ object: { uri } }],
+      columns: columns.map((column) => ({ name: column })),
+    });
     expect(await textOfChunks(planned)).toEqual(chunks);
     // The same compressed, from a decompressed copy.
     const zipped = await plan(await put(`${name}.gz`, gzipSync(text)));
-    expect(zipped.object.uri).toMatch(/^gs:\/\/staging\/batch\/decompressed-[0-9a-f]{16}$/);
-    expect(zipped).toEqual({ ...planned, object: zipped.object });
+    const [copy] = zipped.files;
+    expect(copy?.object.uri).toMatch(/^gs:\/\/staging\/batch\/decompressed-[0-9a-f]{16}$/);
+    expect(zipped).toEqual({ ...planned, files: [{ ...planned.files[0], object: copy?.object }] });
     expect(await textOfChunks(zipped)).toEqual(chunks);
   });
 
   test('the delimiter of CSV is kept for the chunks, which have no header', async () => {
-    expect((await plan(await put('a.tsv', 'a\tb\n1\t2\n'))).csv).toEqual({ delimiter: '\t' });
+    expect((await plan(await put('a.tsv', 'a\tb\n1\t2\n'))).files[0]?.csv).toEqual({ delimiter: '\t' });
   });
 });
 
@@ -238,7 +255,96 @@ describe('Parquet is cut by row numbers', () => {
 test('an input is pinned: its plan names the version that was read', async () => {
   const uri = await put('a.csv', 'a\n1\n');
   const planned = await plan(uri);
-  expect(planned.object).toEqual(await store.stat(uri));
+  expect(planned.files).toMatchObject([{ object: await store.stat(uri) }]);
+});
+
+describe('several files are one input', () => {
+  test('whose records count on from one file to the next, in the order of their names', async () => {
+    const uri = await putAll({
+      'b.csv': 'a,b\n4,x\n5,x\n',
+      'a.csv': 'a,b\n1,x\n2,x\n3,x\n',
+      'c.csv': 'a,b\n',
+      'd.csv': '',
+      'e.csv.gz': gzipSync('a,b\n6,x\n'),
+      _SUCCESS: '',
+    });
+    const planned = await plan(`${uri}/`);
+    expect(planned).toMatchObject({
+      format: 'csv',
+      records: 6,
+      columns: [{ name: 'a' }, { name: 'b' }],
+      files: [
+        { object: await store.stat(`${uri}/a.csv`), csv: { delimiter: ',' } },
+        { object: await store.stat(`${uri}/b.csv`), csv: { delimiter: ',' } },
+        { object: { uri: expect.stringContaining('decompressed') }, csv: { delimiter: ',' } },
+      ],
+    });
+    expect(
+      planned.chunks.map(({ index, firstRecord, records, file, firstInFile }) => [
+        index,
+        firstRecord,
+        records,
+        file,
+        firstInFile,
+      ]),
+    ).toEqual([
+      [0, 0, 2, 0, 0],
+      [1, 2, 1, 0, 2],
+      [2, 3, 2, 1, 0],
+      [3, 5, 1, 2, 0],
+    ]);
+    expect(await textOfChunks(planned)).toEqual(['1,x\n2,x\n', '3,x\n', '4,x\n5,x\n', '6,x\n']);
+    expect(await plan(`${uri}/*.csv`)).toMatchObject({ records: 5 });
+  });
+
+  test('of which JSON may lack a column that records may lack', async () => {
+    const uri = await putAll({ 'a.ndjson': '{"a":1}\n', 'b.ndjson': '{"b":1,"a":2}\n' });
+    const tempDir = await mkdtemp(join(folder, 'job-'));
+    const options = { store, engine, chunkRows: 2, tempDir, stagingUri: 'gs://staging/batch' };
+    expect(await planInput(`${uri}/`, { ...options, optionalColumns: ['b'] })).toMatchObject({
+      columns: [{ name: 'a' }, { name: 'b' }],
+      records: 2,
+    });
+  });
+
+  test.each<[why: string, files: Record<string, string>, code: string, message: string]>([
+    [
+      'of two formats',
+      { 'a.csv': 'a\n1\n', 'b.json': '[{"a":1}]' },
+      'MixedFiles',
+      'b.json is json, but .*a.csv is csv:',
+    ],
+    [
+      'of which one has a column more',
+      { 'a.csv': 'a\n1\n', 'b.csv': 'a,b\n1,2\n' },
+      'MixedFiles',
+      'b.csv has the column "b", but .*a.csv has not:',
+    ],
+    [
+      'of which one lacks a column',
+      { 'a.ndjson': '{"a":1,"b":1}', 'b.ndjson': '{"a":1}' },
+      'MixedFiles',
+      'b.ndjson lacks the column "b", which .*a.ndjson has:',
+    ],
+    [
+      'with the columns in another order',
+      { 'a.csv': 'a,b\n1,2\n', 'b.csv': 'b,a\n1,2\n' },
+      'MixedFiles',
+      'b.csv has its columns in another order than .*a.csv:',
+    ],
+    [
+      'of which one is broken',
+      { 'a.json': '[{"a":1}]', 'b.json': '[{"a":1}' },
+      'InvalidJson',
+      'b.json: not valid JSON',
+    ],
+    ['without a record', { 'a.csv': 'a\n', 'b.csv': '' }, 'EmptyInput', 'has nothing to score: it has no records'],
+    ['that are none', { _SUCCESS: '' }, 'NotFound', 'no object matches gs://inputs'],
+  ])('%s: refused', async (_, files, code, message) => {
+    const planning = plan(`${await putAll(files)}/`);
+    await expect(planning).rejects.toMatchObject({ code, retry: 'never' });
+    await expect(planning).rejects.toThrow(new RegExp(message));
+  });
 });
 
 test('planning a compressed input twice finds the copy that is there', async () => {

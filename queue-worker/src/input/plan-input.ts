@@ -6,9 +6,12 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { literal, type Engine } from '@riskmodel/core/columnar/engine.ts';
 import { RiskModelError, messageOf } from '@riskmodel/core/errors.ts';
+import { findObjects, namesSeveral } from '@riskmodel/core/storage/object-pattern.ts';
 import { objectNotFound, type ObjectInfo, type ObjectStore } from '@riskmodel/core/storage/object-store.ts';
 import { detectFormat, headLength, isGzip, type InputFormat } from './format.ts';
 import { readHeader, type CsvDialect } from './csv-header.ts';
+import { invalidParquet, readFooter } from './parquet-footer.ts';
+import { cutByRowGroups, fetchSchema } from './parquet-part.ts';
 import { ArrayScanner, LineScanner, longestRecord, type OnRecord, type RecordScanner } from './record-scanner.ts';
 
 /** A run of consecutive records that one job scores. */
@@ -17,6 +20,9 @@ export interface ChunkRange {
   index: number;
   /** `record_index` of the first record: its place in the input, counted from 0. */
   firstRecord: number;
+  /** The file that the records are in, by its place in the plan, and the first one's place in that file. */
+  file: number;
+  firstInFile: number;
   records: number;
   /** Text formats: the bytes that hold the records, `end` exclusive. */
   start: number;
@@ -33,12 +39,31 @@ export interface SourceColumn {
 /** What the input is and how it is cut; the same for every chunk of a batch. */
 export interface InputPlan {
   format: InputFormat;
-  /** The object to read chunks from: the input itself, pinned, or its decompressed copy. */
-  object: ObjectInfo;
+  /** In the order in which their records count. */
+  files: InputFile[];
   columns: SourceColumn[];
-  csv?: CsvDialect;
   records: number;
   chunks: ChunkRange[];
+}
+
+/** One of the objects that a batch's records are in. */
+export interface InputFile {
+  /** The object to read chunks from: the input itself, pinned, or its decompressed copy. */
+  object: ObjectInfo;
+  csv?: CsvDialect;
+}
+
+/** What one of the input's objects is, as if it were all. */
+interface FilePlan extends InputFile {
+  format: InputFormat;
+  columns: SourceColumn[];
+  records: number;
+  chunks: Omit<ChunkRange, 'file' | 'firstInFile'>[];
+}
+
+/** The file that holds a chunk's records. */
+export function fileOf(input: Pick<InputPlan, 'files'>, chunk: Pick<ChunkRange, 'file'>): InputFile {
+  return input.files[chunk.file] as InputFile;
 }
 
 export interface PlanInputOptions {
@@ -63,26 +88,113 @@ const chunkBytes = 64 << 20;
 const valueBytes = 8;
 /** BigQuery's limit on a table's columns. */
 const mostColumns = 10_000;
+/** The objects of one batch: each is looked into when it is planned, and makes a chunk at least. */
+const mostFiles = 10_000;
 
 /**
- * Looks through an input once: finds its format, its columns and its records, and cuts it into chunks. Memory does not
- * grow with the input.
+ * Looks through an input once: finds its objects, its format, its columns and its records, and cuts it into chunks.
+ * Memory does not grow with the input.
  *
+ * @param uri an object's, or one that names several (see `findObjects`): their records count on from one to the next
  * @throws RiskModelError `NotFound`, `EmptyInput`, `InvalidJson`, `InvalidCsv`, `InvalidParquet`, `RecordTooLong`,
- * `TooManyColumns`, `InputChanged`
+ * `TooManyColumns`, `TooManyFiles`, `MixedFiles`, `InputChanged`
  */
 export async function planInput(uri: string, options: PlanInputOptions): Promise<InputPlan> {
+  const objects: ObjectInfo[] = [];
+  for await (const object of findObjects(uri, options.store)) {
+    objects.push(object);
+    if (objects.length > mostFiles) throw tooManyFiles(uri);
+  }
+  if (objects.length === 0) throw namesSeveral(uri) ? nothingMatches(uri) : objectNotFound(uri);
+  if (!namesSeveral(uri)) return joinFiles(uri, [await planFile(objects[0] as ObjectInfo, options)], options);
+  const files: FilePlan[] = [];
+  for (const object of objects.filter(({ size }) => size > 0)) {
+    files.push(await planFile(object, options).catch((error: unknown) => Promise.reject(inFile(object.uri, error))));
+  }
+  return joinFiles(uri, files, options);
+}
+
+async function planFile(object: ObjectInfo, options: PlanInputOptions): Promise<FilePlan> {
   const { store } = options;
-  const object = await store.stat(uri);
-  if (object === undefined) throw objectNotFound(uri);
+  const { uri } = object;
   if (object.size === 0) throw emptyInput(uri, 'the file is empty');
   const head = await readHead(object, store);
   const plain = isGzip(head) ? await decompress(object, options) : object;
   const format = options.format ?? detectFormat(uri, plain === object ? head : await readHead(plain, store));
   const plan = format === 'parquet' ? await planParquet(plain, options) : await planText(plain, format, options);
   await store.assertUnchanged(object);
-  if (plan.records === 0) throw emptyInput(uri, 'it has no records');
   return plan;
+}
+
+/** One input of several files: of one format and with the same columns. Files without a record are left out. */
+function joinFiles(uri: string, all: readonly FilePlan[], { optionalColumns = [] }: PlanInputOptions): InputPlan {
+  const plans = all.filter(({ records }) => records > 0);
+  const [first] = plans;
+  if (first === undefined) throw emptyInput(uri, 'it has no records');
+  const chunks: ChunkRange[] = [];
+  let records = 0;
+  for (const [file, plan] of plans.entries()) {
+    checkAlike(first, plan, optionalColumns);
+    for (const chunk of plan.chunks) {
+      const { firstRecord } = chunk;
+      chunks.push({
+        ...chunk,
+        index: chunks.length,
+        firstRecord: records + firstRecord,
+        file,
+        firstInFile: firstRecord,
+      });
+    }
+    records += plan.records;
+  }
+  const files = plans.map(({ object, csv }) => ({ object, ...(csv !== undefined && { csv }) }));
+  return { format: first.format, files, columns: joinColumns(plans), records, chunks };
+}
+
+/** JSON's records may lack some columns, so that one file may have them and another not. */
+function joinColumns(plans: readonly FilePlan[]): SourceColumn[] {
+  const columns = new Map(plans.flatMap((plan) => plan.columns).map((column) => [column.name, column]));
+  return [...columns.values()];
+}
+
+function checkAlike(first: FilePlan, plan: FilePlan, optionalColumns: readonly string[]): void {
+  if (plan.format !== first.format) throw mixedFiles(first, plan, `is ${plan.format}, but`, `is ${first.format}`);
+  const isJson = plan.format === 'json' || plan.format === 'ndjson';
+  const [columns, expected] = [plan, first].map((file) => describeColumns(file, isJson ? optionalColumns : []));
+  const own = columns?.find((column) => !expected?.includes(column));
+  if (own !== undefined) throw mixedFiles(first, plan, `has the column ${own}, but`, 'has not');
+  const missing = expected?.find((column) => !columns?.includes(column));
+  if (missing !== undefined) throw mixedFiles(first, plan, `lacks the column ${missing}, which`, 'has');
+  if (isJson || columns?.every((column, index) => column === expected?.[index])) return;
+  throw mixedFiles(first, plan, 'has its columns in another order than', '');
+}
+
+function describeColumns({ columns }: FilePlan, leftOut: readonly string[]): string[] {
+  return columns
+    .filter(({ name }) => !leftOut.includes(name))
+    .map(({ name, type }) => (type === undefined ? `"${name}"` : `"${name}" (${type})`));
+}
+
+function mixedFiles(first: FilePlan, plan: FilePlan, what: string, other: string): RiskModelError {
+  return new RiskModelError(
+    'MixedFiles',
+    `${plan.object.uri} ${what} ${first.object.uri} ${other}`.trimEnd() +
+      ': the files of one batch must have the same format and columns',
+  );
+}
+
+/** An error of one file among several. */
+function inFile(uri: string, error: unknown): unknown {
+  if (!(error instanceof RiskModelError) || error.message.includes(uri)) return error;
+  return new RiskModelError(error.code, `${uri}: ${error.message}`, { retry: error.retry, cause: error });
+}
+
+function nothingMatches(uri: string): RiskModelError {
+  return new RiskModelError('NotFound', `no object matches ${uri}: are the bucket and the folder right?`);
+}
+
+function tooManyFiles(uri: string): RiskModelError {
+  return new RiskModelError('TooManyFiles', `${uri} names more than ${mostFiles} objects: take fewer for one batch`);
 }
 
 function emptyInput(uri: string, why: string): RiskModelError {
@@ -112,47 +224,76 @@ async function decompress(object: ObjectInfo, { store, tempDir, stagingUri }: Pl
   return plain;
 }
 
-async function planParquet(object: ObjectInfo, { store, engine, chunkRows }: PlanInputOptions): Promise<InputPlan> {
+async function planParquet(object: ObjectInfo, options: PlanInputOptions): Promise<FilePlan> {
+  try {
+    return options.store.isLocal ? await planLocalParquet(object, options) : await planRemoteParquet(object, options);
+  } catch (cause) {
+    if (cause instanceof RiskModelError) throw cause;
+    throw invalidParquet(object.uri, firstLine(cause), cause);
+  }
+}
+
+async function planLocalParquet(object: ObjectInfo, { store, engine, chunkRows }: PlanInputOptions): Promise<FilePlan> {
   const local = await store.openLocal(object);
   try {
-    const file = literal(local.path);
-    const { columns, records, bytes } = await engine.use(async (connection) => {
-      const described = await connection.runAndReadAll(`DESCRIBE FROM read_parquet(${file})`);
+    const columns = await describeParquet(local.path, engine);
+    const [records, bytes] = await engine.use(async (connection) => {
+      const file = literal(local.path);
       const counted = await connection.runAndReadAll(
         `SELECT (SELECT sum(num_rows) FROM parquet_file_metadata(${file}))::DOUBLE,
            (SELECT sum(total_uncompressed_size) FROM parquet_metadata(${file}))::DOUBLE`,
       );
       const [rows, size] = counted.getRows()[0] ?? [];
-      return {
-        columns: described.getRows().map(([name, type]) => ({ name: String(name), type: String(type) })),
-        records: Number(rows ?? 0),
-        bytes: Number(size ?? 0),
-      };
+      return [Number(rows ?? 0), Number(size ?? 0)] as const;
     });
-    checkColumns(columns, 'InvalidParquet');
     const recordBytes = Math.max(bytes / records, columns.length * valueBytes);
     const rowsInAChunk = Math.max(1, Math.min(chunkRows, Math.floor(chunkBytes / recordBytes)));
-    const chunks: ChunkRange[] = [];
+    const chunks: FilePlan['chunks'] = [];
     for (let firstRecord = 0; firstRecord < records; firstRecord += rowsInAChunk) {
       const count = Math.min(rowsInAChunk, records - firstRecord);
       chunks.push({ index: chunks.length, firstRecord, records: count, start: 0, end: 0 });
     }
     return { format: 'parquet', object, columns, records, chunks };
-  } catch (cause) {
-    if (cause instanceof RiskModelError) throw cause;
-    throw new RiskModelError('InvalidParquet', `${object.uri} is not a readable Parquet file: ${firstLine(cause)}`, {
-      cause,
-    });
   } finally {
     await local.release();
   }
+}
+
+/** By the footer alone. Chunks follow row groups, of which each is fetched whole. */
+async function planRemoteParquet(object: ObjectInfo, options: PlanInputOptions): Promise<FilePlan> {
+  const { store, engine, chunkRows } = options;
+  const footer = await readFooter(object, store);
+  const schema = await fetchSchema(object, footer, options);
+  try {
+    const columns = await describeParquet(schema.path, engine);
+    const ranges = cutByRowGroups(footer.rowGroups, {
+      chunkRows,
+      chunkBytes,
+      leastRecordBytes: columns.length * valueBytes,
+    });
+    const chunks = ranges.map(({ start: firstRecord, end }, index) => {
+      return { index, firstRecord, records: end - firstRecord, start: 0, end: 0 };
+    });
+    return { format: 'parquet', object, columns, records: ranges.at(-1)?.end ?? 0, chunks };
+  } finally {
+    await schema.release();
+  }
+}
+
+async function describeParquet(path: string, engine: Engine): Promise<SourceColumn[]> {
+  const columns = await engine.use(async (connection) => {
+    const described = await connection.runAndReadAll(`DESCRIBE FROM read_parquet(${literal(path)})`);
+    return described.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }));
+  });
+  checkColumns(columns, 'InvalidParquet');
+  return columns;
 }
 
 async function planText(
   object: ObjectInfo,
   format: Exclude<InputFormat, 'parquet'>,
   { store, chunkRows, optionalColumns = [] }: PlanInputOptions,
-): Promise<InputPlan> {
+): Promise<FilePlan> {
   const header = format === 'csv' ? readHeader(await readUpTo(object, store, longestRecord + 1)) : undefined;
   const offset = header?.end ?? (await byteOrderMarkLength(object, store));
   const cutter = new ChunkCutter(chunkRows);
@@ -188,7 +329,7 @@ function scannerFor(format: Exclude<InputFormat, 'parquet'>, onRecord: OnRecord,
 
 /** Gathers records into chunks and remembers where the first ones are. */
 class ChunkCutter {
-  readonly chunks: ChunkRange[] = [];
+  readonly chunks: FilePlan['chunks'] = [];
   readonly sample: { start: number; end: number }[] = [];
   records = 0;
   readonly #chunkRows: number;

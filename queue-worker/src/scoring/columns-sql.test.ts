@@ -118,9 +118,6 @@ describe('a feature of a Parquet type', () => {
     ['DECIMAL(38,10)', '0.1::DECIMAL(38,10)', 0.1, 'the nearest double'],
     ['HUGEINT', '170141183460469231731687303715884105727::HUGEINT', 2 ** 127, 'the nearest double'],
     ['UBIGINT', '18446744073709551615::UBIGINT', 2 ** 64, 'the nearest double'],
-    ['BIGINT', '9007199254740993::BIGINT', 9007199254740992, 'rounded, and refused by the encoder as beyond 2^53'],
-    ['INTEGER', '-5::INTEGER', -5, 'unchanged'],
-    ['TINYINT', 'NULL::TINYINT', null, 'missing'],
     ['BOOLEAN', 'true', 1, 'true is 1'],
     ['BOOLEAN', 'false', 0, 'false is 0'],
     ['BOOLEAN', 'NULL::BOOLEAN', null, 'missing'],
@@ -129,6 +126,43 @@ describe('a feature of a Parquet type', () => {
       const found = await working({ ...column, sourceType }, value);
       expect({ why, role: column.role, found }).toEqual({ why, role: column.role, found: expected });
     }
+  });
+});
+
+describe('a feature of an integer type', () => {
+  const types: [type: string, value: string, expected: number | null, why: string][] = [
+    ['BIGINT', '9007199254740993::BIGINT', 9007199254740992, 'rounded, and refused by the encoder as beyond 2^53'],
+    ['BIGINT', '-9007199254740991::BIGINT', -9007199254740991, 'unchanged'],
+    ['INTEGER', '-5::INTEGER', -5, 'unchanged'],
+    ['UINTEGER', '4294967295::UINTEGER', 4294967295, 'unchanged'],
+    ['TINYINT', 'NULL::TINYINT', null, 'missing'],
+  ];
+  test.each(types)('%s %s comes to the model as %p: %s', async (sourceType, value, expected) => {
+    const column = { ...integer, sourceType };
+    const sql = `SELECT ${workingColumns([column])} FROM (SELECT ${value} AS "AGE")`;
+    const [row] = await query(`SELECT CAST("AGE" AS DOUBLE) AS value FROM (${sql})`);
+    expect(row?.['value']).toBe(expected);
+  });
+
+  test.each<[type: InputColumn['type'], expected: unknown]>([
+    ['INT64', 7n],
+    ['FLOAT64', 7],
+    ['BOOL', true],
+  ])('is written as %s, whatever it was', async (type, expected) => {
+    const column: InputColumn = { ...integer, type, sourceType: 'SMALLINT' };
+    const plan = {
+      manifest: manifestOf(),
+      modelVersion: '1',
+      modelSha256: 'a',
+      columns: [column],
+      predDatetime: '2025-03-01T10:00:00Z',
+    };
+    const working = `SELECT ${workingColumns([column])} FROM (SELECT 7::SMALLINT AS "AGE")`;
+    const [row] = await query(
+      `SELECT ${writtenColumns(plan as unknown as BatchPlan, 'b')} FROM (${working}) AS r
+       POSITIONAL JOIN (SELECT 0.5::DOUBLE AS prob_0, 0.5::DOUBLE AS prob_1, 0.0::DOUBLE AS record_index) AS s`,
+    );
+    expect(row?.['AGE']).toBe(expected);
   });
 });
 

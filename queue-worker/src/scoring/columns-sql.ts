@@ -13,9 +13,12 @@ const duckdbTypes: Record<ColumnType, string> = {
   DATE: 'DATE',
 };
 
+/** Types whose every value a DOUBLE holds, or is refused: as they are, they need no conversion on the way in and out. */
+const wholeTypes = new Set(['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UTINYINT', 'USMALLINT', 'UINTEGER']);
+
 /**
  * The columns of the working table: features and target as DOUBLE, where NULL is a missing value and NaN a value that
- * is no number; the rest as they will be written.
+ * is no number, or as the integers that the input has; the rest as they will be written.
  */
 export function workingColumns(columns: readonly InputColumn[]): string {
   return columns.map((column) => `${workingValue(column)} AS ${identifier(column.name)}`).join(', ');
@@ -28,6 +31,7 @@ function workingValue(column: InputColumn): string {
     return sourceType === duckdbTypes[type] ? value : `CAST(${value} AS ${duckdbTypes[type]})`;
   if (sourceType === undefined || sourceType === 'VARCHAR')
     return numberInText(value, type === 'BOOL' || role === 'target');
+  if (wholeTypes.has(sourceType)) return value;
   if (sourceType === 'BOOLEAN') return `CAST(CAST(${value} AS INTEGER) AS DOUBLE)`;
   // Data frames write a missing float as NaN.
   if (sourceType === 'FLOAT' || sourceType === 'DOUBLE') return `nullif(CAST(${value} AS DOUBLE), 'NaN'::DOUBLE)`;
@@ -44,7 +48,7 @@ export function modelColumns(manifest: RiskModel, columns: readonly InputColumn[
   const present = new Set(columns.map(({ name }) => name));
   const { features, target } = manifest.spec;
   return [...features.map(({ name }) => name), target]
-    .map((name) => (name !== undefined && present.has(name) ? identifier(name) : 'NULL::DOUBLE'))
+    .map((name) => (name !== undefined && present.has(name) ? `CAST(${identifier(name)} AS DOUBLE)` : 'NULL::DOUBLE'))
     .join(', ');
 }
 
@@ -53,7 +57,8 @@ export function writtenColumns(plan: BatchPlan, batchId: string): string {
   const inputs = plan.columns.map((column) => {
     const name = identifier(column.name);
     const isNumber = column.role === 'feature' || column.role === 'target';
-    if (!isNumber || column.type === 'FLOAT64') return `r.${name}`;
+    if (!isNumber) return `r.${name}`;
+    if (column.type === 'FLOAT64') return `CAST(r.${name} AS DOUBLE) AS ${name}`;
     const whole = `CAST(r.${name} AS BIGINT)`;
     return `${column.type === 'BOOL' ? `CAST(${whole} AS BOOLEAN)` : whole} AS ${name}`;
   });

@@ -37,10 +37,18 @@ async function readChunk(text: string | Buffer): Promise<{ rows: unknown[]; erro
   await rm(file);
   const object = await store.stat(uri);
   const plan = {
-    input: { format: 'csv', object, csv: { delimiter: ',' } },
+    input: { format: 'csv', files: [{ object, csv: { delimiter: ',' } }] },
     columns: ['a', 'b'].map((name) => ({ name, type: 'STRING', role: 'other' })),
   } as unknown as BatchPlan;
-  const chunk = { index: 0, firstRecord: 0, records: 0, start: 0, end: object?.size as number };
+  const chunk = {
+    index: 0,
+    firstRecord: 0,
+    file: 0,
+    firstInFile: 0,
+    records: 0,
+    start: 0,
+    end: object?.size as number,
+  };
   const source = await openChunk(plan, chunk, { store, tempDir: folder });
   try {
     return await engine.use(async (connection) => {

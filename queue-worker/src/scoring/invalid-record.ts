@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import { RiskModelError } from '@riskmodel/core/errors.ts';
 import type { ObjectStore } from '@riskmodel/core/storage/object-store.ts';
-import { invalidRecord, parseObject, type ChunkRange, type InputPlan } from '../input/plan-input.ts';
+import { fileOf, invalidRecord, parseObject, type ChunkRange, type InputPlan } from '../input/plan-input.ts';
 import { ArrayScanner, LineScanner, type OnRecord } from '../input/record-scanner.ts';
 
 /**
@@ -15,11 +15,16 @@ export async function explainUnreadable(
 ): Promise<RiskModelError> {
   const invalid =
     input.format === 'json' || input.format === 'ndjson' ? await findInvalid(input, chunk, store) : undefined;
-  if (invalid !== undefined) return invalidRecord(chunk.firstRecord + invalid.record, chunk.start + invalid.start);
+  if (invalid !== undefined) {
+    const error = invalidRecord(chunk.firstInFile + invalid.record, chunk.start + invalid.start);
+    return input.files.length === 1
+      ? error
+      : new RiskModelError(error.code, `${fileOf(input, chunk).object.uri}: ${error.message}`);
+  }
   const last = chunk.firstRecord + chunk.records - 1;
   return new RiskModelError(
     'InputUnreadable',
-    `${input.object.uri} can't be read as ${input.format}, somewhere in records ${chunk.firstRecord} to ${last}`,
+    `${fileOf(input, chunk).object.uri} can't be read as ${input.format}, somewhere in records ${chunk.firstRecord} to ${last}`,
   );
 }
 
@@ -28,7 +33,7 @@ async function findInvalid(
   chunk: ChunkRange,
   store: ObjectStore,
 ): Promise<{ record: number; start: number } | undefined> {
-  const text = await buffer(await store.read(input.object, chunk));
+  const text = await buffer(await store.read(fileOf(input, chunk).object, chunk));
   const isArray = input.format === 'json';
   // Within a chunk of an array there are only its elements, so it is given brackets to be an array again.
   const whole = isArray ? Buffer.concat([Buffer.from('['), text, Buffer.from(']')]) : text;

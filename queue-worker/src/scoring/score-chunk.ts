@@ -8,7 +8,7 @@ import { RiskModelError, messageOf } from '@riskmodel/core/errors.ts';
 import { addCounts, noCounts, type ConfusionCounts } from '@riskmodel/core/evaluation/classification-report.ts';
 import { decide, type Model } from '@riskmodel/core/model/model.ts';
 import type { ObjectStore } from '@riskmodel/core/storage/object-store.ts';
-import type { ChunkRange } from '../input/plan-input.ts';
+import { fileOf, type ChunkRange } from '../input/plan-input.ts';
 import type { BatchPlan } from '../plan.ts';
 import { modelColumns, timestamp, workingColumns, writtenColumns } from './columns-sql.ts';
 import { findSplitErrors } from './csv-rejects.ts';
@@ -48,29 +48,51 @@ export async function scoreChunk(
   model: Model,
   tools: ScoringTools,
 ): Promise<ChunkResult> {
+  return withRows(plan, chunk, tools, async (connection, rows) => {
+    const { rejects, counts, accepted } = await scoreRows(connection, plan, chunk, model, rows);
+    return { counts, ...(await stageChunk(batchId, plan, chunk, { rejects, accepted }, connection, tools)) };
+  });
+}
+
+/** Reads a chunk into the working table `rows` of a connection that lasts as long as `work`. */
+export async function withRows<T>(
+  plan: BatchPlan,
+  chunk: ChunkRange,
+  tools: ScoringTools,
+  work: (connection: DuckDBConnection, rows: ChunkRows) => Promise<T>,
+): Promise<T> {
   const source = await openChunk(plan, chunk, tools);
   try {
-    return await tools.engine.use(async (connection) => {
-      const rows = await readRows(connection, source, plan, chunk, tools.store);
-      const { rejects, counts, accepted } = await scoreRows(connection, plan, chunk, model, rows);
-      const name = `${plan.stagingUri}/chunk-${String(chunk.index).padStart(6, '0')}`;
-      return {
-        accepted,
-        rejected: rejects.size,
-        counts,
-        results:
-          accepted === 0 ? undefined : await stage(`${name}.parquet`, resultsSql(plan, batchId), connection, tools),
-        rejects:
-          rejects.size === 0
-            ? undefined
-            : await stageRejects(`${name}-rejects.parquet`, batchId, plan, rejects, connection, tools),
-      };
-    });
+    return await tools.engine.use(async (connection) =>
+      work(connection, await readRows(connection, source, plan, chunk, tools.store)),
+    );
   } catch (cause) {
     throw isOutOfMemory(cause) ? recordsTooLarge(chunk, cause) : cause;
   } finally {
     await source.release();
   }
+}
+
+/** Stages the rows that were kept, as a query has them, and the reasons of the others. */
+export async function stageChunk(
+  batchId: string,
+  plan: BatchPlan,
+  chunk: ChunkRange,
+  { rejects, accepted }: { rejects: ReadonlyMap<number, string[]>; accepted: number },
+  connection: DuckDBConnection,
+  tools: ScoringTools,
+  sql = resultsSql(plan, batchId),
+): Promise<Omit<ChunkResult, 'counts'>> {
+  const name = `${plan.stagingUri}/chunk-${String(chunk.index).padStart(6, '0')}`;
+  return {
+    accepted,
+    rejected: rejects.size,
+    results: accepted === 0 ? undefined : await stage(`${name}.parquet`, sql, connection, tools),
+    rejects:
+      rejects.size === 0
+        ? undefined
+        : await stageRejects(`${name}-rejects.parquet`, batchId, plan, rejects, connection, tools),
+  };
 }
 
 function isOutOfMemory(error: unknown): boolean {
@@ -93,22 +115,23 @@ async function readRows(
   chunk: ChunkRange,
   store: ObjectStore,
 ): Promise<ChunkRows> {
+  const { object } = fileOf(plan.input, chunk);
   try {
     await connection.run(`CREATE TEMP TABLE rows AS SELECT ${workingColumns(plan.columns)} FROM ${sql}`);
   } catch (cause) {
     if (!isInputError(cause)) throw cause;
     // A file that is being overwritten fails in any way; that it changed is what to say then.
-    await store.assertUnchanged(plan.input.object);
+    await store.assertUnchanged(object);
     throw await explainUnreadable(plan.input, chunk, store);
   }
-  await store.assertUnchanged(plan.input.object);
+  await store.assertUnchanged(object);
   const splitErrors = plan.input.format === 'csv' ? await findSplitErrors(connection, path) : new Map<number, string>();
   const counted = await connection.runAndReadAll('SELECT count(*)::DOUBLE FROM rows');
   const rows = Number(counted.getRows()[0]?.[0]);
   if (rows + splitErrors.size !== chunk.records) {
     throw new RiskModelError(
       'InputUnreadable',
-      `records ${chunk.firstRecord} to ${chunk.firstRecord + chunk.records - 1} of ${plan.input.object.uri} were read as ${rows} rows: the file's lines can't be told apart`,
+      `records ${chunk.firstRecord} to ${chunk.firstRecord + chunk.records - 1} of ${object.uri} were read as ${rows} rows: the file's lines can't be told apart`,
     );
   }
   return { rows, splitErrors };
@@ -121,7 +144,8 @@ function isInputError(error: unknown): boolean {
   );
 }
 
-interface ChunkRows {
+/** How a chunk was read. */
+export interface ChunkRows {
   rows: number;
   /** Reasons why records of the chunk, counted from its first, are no rows. */
   splitErrors: Map<number, string>;
@@ -194,7 +218,7 @@ async function scoreRows(
 }
 
 /** `record_index` of each row that was read: consecutive, but for the records that are no rows. */
-function indexRecords(first: number, rows: number, missing: ReadonlyMap<number, string>): Float64Array {
+export function indexRecords(first: number, rows: number, missing: ReadonlyMap<number, string>): Float64Array {
   const indexes = new Float64Array(rows);
   let record = 0;
   for (let row = 0; row < rows; row++, record++) {
@@ -254,6 +278,12 @@ async function stageRejects(
   return stage(uri, `SELECT ${columns.join(', ')} FROM rejects ORDER BY record_index`, connection, tools);
 }
 
+/**
+ * Dictionaries up to so many values: codes and amounts that repeat gain by them, while probabilities, which never do, are
+ * tried in vain at a size in the tens of thousands. Nothing reads bloom filters of what is staged.
+ */
+const parquetOptions = 'FORMAT parquet, DICTIONARY_SIZE_LIMIT 4096, WRITE_BLOOM_FILTER false';
+
 /** Writes the rows of a query as a staged Parquet object, unless there is one of this name already. */
 export async function stage(
   uri: string,
@@ -263,7 +293,7 @@ export async function stage(
 ): Promise<string> {
   const file = join(tempDir, `${randomUUID()}.parquet`);
   try {
-    await connection.run(`COPY (${sql}) TO ${literal(file)} (FORMAT parquet)`);
+    await connection.run(`COPY (${sql}) TO ${literal(file)} (${parquetOptions})`);
     await store.putFileIfAbsent(uri, file);
     return uri;
   } finally {

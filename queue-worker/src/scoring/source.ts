@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { identifier, literal } from '@riskmodel/core/columnar/engine.ts';
 import type { LocalCopy, ObjectStore } from '@riskmodel/core/storage/object-store.ts';
-import type { ChunkRange } from '../input/plan-input.ts';
+import { fetchPart } from '../input/parquet-part.ts';
+import { fileOf, type ChunkRange } from '../input/plan-input.ts';
 import { longestRecord } from '../input/record-scanner.ts';
 import type { BatchPlan, InputColumn } from '../plan.ts';
 
@@ -13,31 +14,33 @@ export interface ChunkSource extends LocalCopy {
   sql: string;
 }
 
-/** Brings a chunk's records to this machine: the whole Parquet file where the store is local, else only its bytes. */
+/** Brings a chunk's records to this machine: of Parquet their row groups, unless the file is here, else only their bytes. */
 export async function openChunk(
   { input, columns }: BatchPlan,
   chunk: ChunkRange,
   { store, tempDir }: { store: ObjectStore; tempDir: string },
 ): Promise<ChunkSource> {
+  const { object, csv } = fileOf(input, chunk);
   if (input.format === 'parquet') {
-    const local = await store.openLocal(input.object);
-    const last = chunk.firstRecord + chunk.records;
+    const range = { start: chunk.firstInFile, end: chunk.firstInFile + chunk.records };
+    const part = store.isLocal
+      ? { ...(await store.openLocal(object)), firstRecord: 0 }
+      : await fetchPart(object, range, { store, tempDir });
+    const first = range.start - part.firstRecord;
     return {
-      ...local,
+      ...part,
       sql:
-        `(SELECT * EXCLUDE (file_row_number) FROM read_parquet(${literal(local.path)}, file_row_number = true) ` +
-        `WHERE file_row_number >= ${chunk.firstRecord} AND file_row_number < ${last})`,
+        `(SELECT * EXCLUDE (file_row_number) FROM read_parquet(${literal(part.path)}, file_row_number = true) ` +
+        `WHERE file_row_number >= ${first} AND file_row_number < ${first + chunk.records})`,
     };
   }
   const path = join(tempDir, `chunk-${chunk.index}.${input.format}`);
   await pipeline(
-    textOf(input.format === 'json', await store.read(input.object, { start: chunk.start, end: chunk.end })),
+    textOf(input.format === 'json', await store.read(object, { start: chunk.start, end: chunk.end })),
     createWriteStream(path),
   );
   const sql =
-    input.format === 'csv'
-      ? readCsv(path, columns, input.csv?.delimiter ?? ',')
-      : readJson(path, columns, input.format);
+    input.format === 'csv' ? readCsv(path, columns, csv?.delimiter ?? ',') : readJson(path, columns, input.format);
   return { path, sql, release: () => rm(path, { force: true }) };
 }
 
