@@ -8,6 +8,7 @@ import { KubeClient } from './kube/client.ts';
 import { loadConnection } from './kube/load-connection.ts';
 import { makeRequestMetrics } from './kube/request-metrics.ts';
 import { makeOperator } from './operator.ts';
+import { runTriggers } from './triggers/run-triggers.ts';
 import { readSettings } from './settings.ts';
 
 try {
@@ -30,7 +31,14 @@ try {
     const programs = [(signal: AbortSignal) => operator.run(signal)];
     if (settings.admission) {
       const webhook = new AdmissionWebhook(settings.admission, { client, registry, logger });
+      // The API server would ask a replica that does not answer yet.
+      operator.addReadyCheck('webhook', () => webhook.check());
       programs.push((signal) => webhook.run(signal));
+    }
+    const { triggers, workloads } = settings;
+    if (triggers) {
+      const deps = { redis, workloads, logger, now: () => new Date(), models: () => operator.models() };
+      programs.push((signal) => runTriggers(triggers, deps, signal));
     }
     await runBeside(programs, stopping.signal);
     logger.info('stopped');

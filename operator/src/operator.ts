@@ -1,4 +1,6 @@
 import type { Redis } from 'ioredis';
+import type { Check } from '@riskmodel/core/telemetry/health-server.ts';
+import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import type { KubeClient } from './kube/client.ts';
 import { batchPredictions } from './batchprediction/resource-type.ts';
@@ -6,10 +8,11 @@ import { BatchPredictionReconciler } from './batchprediction/reconciler.ts';
 import { RedisRuns } from './batchprediction/runs.ts';
 import { appeared, enqueueModelOfRun, enqueueWaitingRuns, stateChanged } from './batchprediction/watches.ts';
 import { keyOf, type KubeObject } from './kube/object.ts';
+import { contentChanged, podFailureChanged, podState, withoutStatus } from './riskmodel/cached-parts.ts';
 import { labels, managedBy } from './riskmodel/labels.ts';
 import { RedisModelQueues } from './riskmodel/model-queues.ts';
 import { RiskModelReconciler } from './riskmodel/reconciler.ts';
-import { optionalTypes, ownedTypes, pods, riskModels } from './riskmodel/resource-types.ts';
+import { deployments, optionalTypes, ownedTypes, pods, riskModels } from './riskmodel/resource-types.ts';
 import { systemClock } from './runtime/clock.ts';
 import { EventRecorder } from './runtime/event-recorder.ts';
 import { Manager, type ManagerOptions } from './runtime/manager.ts';
@@ -27,12 +30,19 @@ export interface OperatorDeps {
 
 /** Runs until the signal is aborted, or leadership is lost (see `Manager.run`). */
 export interface Operator {
+  /** Adds to what `/readyz` answers; to be called before `run`. */
+  addReadyCheck(name: string, check: Check): void;
   run(signal: AbortSignal): Promise<void>;
+  /** All RiskModels that are watched; undefined while they are not all known. */
+  models(): readonly RiskModel[] | undefined;
 }
 
 const lease = 'riskmodel-operator';
-/** Reconciles of different objects of a kind at a time. */
-const concurrency = 8;
+/**
+ * Reconciles of different objects of a kind at a time. Each has up to three writes under way; with more of them each
+ * only waits longer for an API server that is busy.
+ */
+const concurrency = 4;
 
 /**
  * The operator, ready to run: caches, and controllers that reconcile RiskModels and BatchPredictions while this replica
@@ -53,9 +63,11 @@ export function makeOperator(
   });
   // Only what belongs to models is cached: a cluster has far more of these than are ours.
   const labelSelector = `${labels.managedBy}=${managedBy}`;
-  for (const type of ownedTypes) manager.watch(type, { labelSelector });
-  for (const type of optionalTypes) manager.watch(type, { labelSelector, optional: true });
-  manager.watch(pods, { labelSelector: `${labels.name}=riskmodel,${labels.model}` });
+  const held = ownedTypes.filter((type) => type !== deployments);
+  manager.watch(deployments, { labelSelector });
+  for (const type of held) manager.watch(type, { labelSelector, transform: withoutStatus });
+  for (const type of optionalTypes) manager.watch(type, { labelSelector, optional: true, transform: withoutStatus });
+  manager.watch(pods, { labelSelector: `${labels.name}=riskmodel,${labels.model}`, transform: podState });
 
   const events = new EventRecorder({
     client,
@@ -80,18 +92,16 @@ export function makeOperator(
     for: riskModels,
     // What changes in a model's status was written here.
     predicate: anyOf(generationChanged, deletionChanged),
-    owns: [...ownedTypes, ...optionalTypes],
+    owns: [deployments, ...[...held, ...optionalTypes].map((type) => ({ type, predicate: contentChanged }))],
     watches: [
-      { type: pods, map: modelOfPod },
+      { type: pods, map: modelOfPod, predicate: podFailureChanged },
       { type: batchPredictions, map: enqueueModelOfRun, predicate: stateChanged },
     ],
     concurrency,
     reconcile: async (key) => reconciler.reconcile(key),
   });
   for (const { type } of controller.watches) {
-    manager.store(type).subscribe((event) => {
-      if (event.type === 'deleted') reconciler.forget(event.object);
-    });
+    manager.store(type).subscribe((event) => reconciler.take(event));
   }
 
   const runReconciler = new BatchPredictionReconciler({
@@ -117,6 +127,8 @@ export function makeOperator(
     if (event.type === 'deleted') runReconciler.forget(event.object);
   });
   return {
+    addReadyCheck: (name, check) => manager.addCheck('ready', name, check),
+    models: () => (manager.hasSynced ? (manager.store(riskModels).list() as unknown as RiskModel[]) : undefined),
     run: (signal) => manager.run(signal).finally(() => events.stop()),
   };
 }

@@ -1,7 +1,9 @@
-import { integerSetting, logLevels, type LogLevel } from '@riskmodel/core/config.ts';
+import { readBackendSettings } from '@riskmodel/core/backend/settings.ts';
+import { integerSetting, logLevels, oneOf, required, type LogLevel } from '@riskmodel/core/config.ts';
 import { RiskModelError } from '@riskmodel/core/errors.ts';
 import type { AdmissionSettings } from './admission/settings.ts';
-import type { RedisReference, WorkloadSettings } from './riskmodel/settings.ts';
+import { readTriggerSettings, type TriggerSettings } from './triggers/settings.ts';
+import type { RedisReference, WorkloadBackend, WorkloadSettings } from './riskmodel/settings.ts';
 
 /** What the chart tells the operator, by environment variables. */
 export interface OperatorSettings {
@@ -21,6 +23,8 @@ export interface OperatorSettings {
   workloads: WorkloadSettings;
   /** The validating webhook; none when absent. */
   admission?: AdmissionSettings;
+  /** Batches that buckets' notifications start; none when absent. */
+  triggers?: TriggerSettings;
 }
 
 /** Throws `InvalidConfig`, naming the variable. */
@@ -31,21 +35,36 @@ export function readSettings(env: NodeJS.ProcessEnv): OperatorSettings {
     ownNamespace: required(env, 'POD_NAMESPACE'),
     identity: required(env, 'POD_NAME'),
     redisUrl,
-    logLevel: logLevels.find((level) => level === env['RISKMODEL_LOG_LEVEL']) ?? 'info',
+    logLevel: oneOf(env, 'RISKMODEL_LOG_LEVEL', logLevels, 'info'),
     port: integerSetting(env, 'RISKMODEL_PORT', { fallback: 8081, min: 0, max: 65_535 }),
     resyncSeconds: integerSetting(env, 'RISKMODEL_RESYNC_SECONDS', { fallback: 36_000, min: 10, max: 604_800 }),
     workloads: {
       image: required(env, 'RISKMODEL_IMAGE'),
       imagePullPolicy: pullPolicy(env),
+      ...pullSecrets(env),
       redis: redisReference(env, redisUrl),
       redisPrefix: env['RISKMODEL_REDIS_PREFIX'] || 'riskmodel',
-      storage: { claimName: required(env, 'RISKMODEL_STORAGE_CLAIM') },
+      backend: workloadBackend(env),
       drainSeconds: integerSetting(env, 'RISKMODEL_DRAIN_SECONDS', { fallback: 15, min: 1, max: 600 }),
       ...gateway(env),
       serviceAccountAnnotations: textMap(env, 'RISKMODEL_SERVICE_ACCOUNT_ANNOTATIONS'),
+      ...modelLogLevel(env),
+      ...access(env),
     },
     ...admission(env),
+    ...triggers(env),
   };
+}
+
+/** Said to pods only where it is another than their own `info`, so that nobody's pods are made anew for it. */
+function modelLogLevel(env: NodeJS.ProcessEnv): Pick<WorkloadSettings, 'logLevel'> {
+  const logLevel = oneOf(env, 'RISKMODEL_MODELS_LOG_LEVEL', logLevels, 'info');
+  return logLevel === 'info' ? {} : { logLevel };
+}
+
+function triggers(env: NodeJS.ProcessEnv): Pick<OperatorSettings, 'triggers'> {
+  const settings = readTriggerSettings(env);
+  return settings === undefined ? {} : { triggers: settings };
 }
 
 /** There is a webhook where a port is given for it. */
@@ -63,10 +82,34 @@ function admission(env: NodeJS.ProcessEnv): Pick<OperatorSettings, 'admission'> 
   return { admission: { port, certificate } };
 }
 
-function required(env: NodeJS.ProcessEnv, name: string): string {
-  const value = env[name];
-  if (value === undefined || value === '') throw new RiskModelError('InvalidConfig', `${name} is not set`);
-  return value;
+/** What serving pods are told in the same words. */
+const accessVariables = [
+  'RISKMODEL_AUTH',
+  'RISKMODEL_OIDC_ISSUER',
+  'RISKMODEL_OIDC_JWKS_URI',
+  'RISKMODEL_OIDC_AUDIENCE',
+  'RISKMODEL_OIDC_ALLOWED_EMAILS',
+  'RISKMODEL_RATE_LIMIT_ONLINE',
+  'RISKMODEL_RATE_LIMIT_BATCH',
+];
+
+function access(env: NodeJS.ProcessEnv): Pick<WorkloadSettings, 'access'> {
+  const given = Object.fromEntries(accessVariables.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
+  const apiKeysSecret = env['RISKMODEL_API_KEYS_SECRET'];
+  if (Object.keys(given).length === 0 && !apiKeysSecret) return {};
+  return { access: { env: given, ...(apiKeysSecret && { apiKeysSecret }) } };
+}
+
+/** A volume where the chart names its claim; else Google Cloud, in the variables that the pods themselves read. */
+function workloadBackend(env: NodeJS.ProcessEnv): WorkloadBackend {
+  const claimName = env['RISKMODEL_STORAGE_CLAIM'];
+  if (claimName) return { kind: 'volume', claimName };
+  const backend = readBackendSettings(env);
+  if (backend.kind === 'gcp') return backend;
+  throw new RiskModelError(
+    'InvalidConfig',
+    'RISKMODEL_STORAGE_CLAIM: is not set; name a volume claim, or set RISKMODEL_BACKEND=gcp',
+  );
 }
 
 function pullPolicy(env: NodeJS.ProcessEnv): WorkloadSettings['imagePullPolicy'] {
@@ -77,6 +120,16 @@ function pullPolicy(env: NodeJS.ProcessEnv): WorkloadSettings['imagePullPolicy']
     throw new RiskModelError('InvalidConfig', `RISKMODEL_IMAGE_PULL_POLICY: must be one of ${policies.join(', ')}`);
   }
   return policy;
+}
+
+/** Names, separated by commas. */
+function pullSecrets(env: NodeJS.ProcessEnv): Pick<WorkloadSettings, 'imagePullSecrets'> {
+  const names = (env['RISKMODEL_IMAGE_PULL_SECRETS'] ?? '').split(',').filter((name) => name !== '');
+  const wrong = names.find((name) => !/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name));
+  if (wrong !== undefined) {
+    throw new RiskModelError('InvalidConfig', `RISKMODEL_IMAGE_PULL_SECRETS: no Secret can have the name "${wrong}"`);
+  }
+  return names.length === 0 ? {} : { imagePullSecrets: names };
 }
 
 /** Pods get the address itself only when it holds no password; a password stays in a Secret. */

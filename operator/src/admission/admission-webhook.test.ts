@@ -131,9 +131,11 @@ test('an API server that is away is asked again', async () => {
   api.failure = new KubeError(0, undefined, 'away');
   const { webhook, clock } = await start(api);
   expect(webhook.port).toBeUndefined();
+  expect(webhook.check()).toBe('waiting for a certificate: away');
   api.failure = undefined;
   await pass(clock, 2_000);
   await served(webhook, api);
+  expect(webhook.check()).toBeUndefined();
 });
 
 test('one that is to end answers a little longer', async () => {

@@ -69,6 +69,12 @@ export class AdmissionWebhook {
     return this.#port;
   }
 
+  /** What is wrong, for a readiness probe: that it does not answer yet, and why. */
+  check(): string | undefined {
+    if (this.#port !== undefined) return undefined;
+    return `waiting for a certificate${this.#problem === undefined ? '' : `: ${this.#problem}`}`;
+  }
+
   /**
    * Serves until the signal is aborted, and a little longer. Whatever stands against having a certificate is tried again.
    * @throws Error when the port is taken.

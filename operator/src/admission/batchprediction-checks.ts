@@ -1,17 +1,13 @@
 import { validateBatchPrediction } from '@riskmodel/core/batchprediction/batch-prediction.ts';
 import type { Problem } from '@riskmodel/core/riskmodel/problem.ts';
 import type { KubeObject } from '../kube/object.ts';
-import { findUriProblem } from './gs-uri.ts';
 
 /** Whether there is a RiskModel of that name; undefined when it can't be told. */
 export type HasModel = (namespace: string, name: string) => Promise<boolean | undefined>;
 
 /** What is wrong with a BatchPrediction. */
 export function findBatchPredictionProblems(object: unknown): Problem[] {
-  const { batchPrediction, problems } = validateBatchPrediction(object);
-  if (batchPrediction === undefined) return problems;
-  const message = findUriProblem(batchPrediction.spec.input.uri);
-  return message === undefined ? [] : [{ path: 'spec.input.uri', message }];
+  return validateBatchPrediction(object).problems;
 }
 
 /** A model may be applied after its batches: that there is none yet is worth a word, and no reason to refuse. */

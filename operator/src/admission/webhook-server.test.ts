@@ -88,6 +88,18 @@ test('requests are counted by the status of their answers', async () => {
   ]);
 });
 
+test.each<[decision: string, kind: string, label: string, response: Omit<AdmissionResponse, 'uid'>]>([
+  ['allowed', 'RiskModel', 'RiskModel', { allowed: true }],
+  ['warned', 'BatchPrediction', 'BatchPrediction', { allowed: true, warnings: ['there is no such model yet'] }],
+  ['refused', 'RiskModel', 'RiskModel', { allowed: false }],
+  ['allowed', 'Anything', 'other', { allowed: true }],
+])('what is %s, of kind %s, is counted', async (decision, kind, label, response) => {
+  decide = async ({ uid }) => ({ uid, ...response });
+  await post(JSON.stringify({ ...review, request: { uid: 'u-1', kind: { group: 'riskmodel.io', kind } } }));
+  const found = await registry.getSingleMetric('riskmodel_webhook_decisions_total')?.get();
+  expect(found?.values).toMatchObject([{ value: 1, labels: { kind: label, decision } }]);
+});
+
 test('another certificate is served at once, and connections that are open stay', async () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   await post(JSON.stringify(review), { agent });

@@ -91,7 +91,9 @@ export class WebhookServer {
       return [400, `${messageOf(error)}\n`];
     }
     try {
-      return [200, makeReview(await this.#options.review(admission))];
+      const decision = await this.#options.review(admission);
+      this.#options.metrics.decided(admission, decision);
+      return [200, makeReview(decision)];
     } catch (err) {
       this.#options.logger.error({ err, kind: admission.kind.kind, name: admission.name }, 'cannot review an object');
       return [500, 'Internal Server Error\n'];

@@ -19,9 +19,10 @@ export interface Runs {
 /** Another object of the same name is another run. */
 export function requestOf({ metadata, spec }: BatchPrediction): BatchRequest {
   const { namespace = '', name, uid = '' } = metadata;
-  const { model, input } = spec;
+  const { model, action, input } = spec;
   return {
     model,
+    ...(action === 'LoadFeatures' && { action }),
     input: input.uri,
     format: input.format,
     idempotencyKey: `batchprediction/${namespace}/${name}/${uid}`,
@@ -48,11 +49,15 @@ export class RedisRuns implements Runs {
   }
 
   get(run: BatchPrediction): Promise<Batch | undefined> {
-    return withRedis(this.#redis, () => this.#store(run).get(idOf(run)));
+    return withRedis(this.#redis, () => this.#store(run).get(this.#id(run)));
   }
 
   cancel(run: BatchPrediction): Promise<boolean> {
-    return withRedis(this.#redis, () => this.#store(run).cancel(idOf(run), this.#now().toISOString()));
+    return withRedis(this.#redis, () => this.#store(run).cancel(this.#id(run), this.#now().toISOString()));
+  }
+
+  #id(run: BatchPrediction): string {
+    return run.status?.batchId ?? batchIdOf(requestOf(run), this.#prefix(run));
   }
 
   #store(run: BatchPrediction): BatchStore {
@@ -62,8 +67,4 @@ export class RedisRuns implements Runs {
   #prefix({ metadata }: BatchPrediction): string {
     return redisPrefix(this.#settings, metadata.namespace ?? 'default');
   }
-}
-
-function idOf(run: BatchPrediction): string {
-  return run.status?.batchId ?? batchIdOf(requestOf(run));
 }

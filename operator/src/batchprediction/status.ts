@@ -112,7 +112,7 @@ function conditionOf(status: BatchPredictionStatus | undefined, type: string): C
 
 const unfinished = { complete: false, failed: false };
 
-function verdictOf({ state, error }: Batch): Verdict {
+function verdictOf({ state, error, output }: Batch): Verdict {
   switch (state) {
     case 'queued':
       return { ...unfinished, reason: 'Queued', message: 'the batch waits for a worker' };
@@ -123,7 +123,7 @@ function verdictOf({ state, error }: Batch): Verdict {
     case 'committing':
       return { ...unfinished, reason: 'Committing', message: 'the results are being written to the warehouse' };
     case 'done':
-      return { complete: true, failed: false, reason: 'Done', message: 'the results are in the warehouse' };
+      return { complete: true, failed: false, reason: 'Done', message: `the results are in ${resultsPlace(output)}` };
     case 'failed':
       return {
         complete: false,
@@ -141,9 +141,15 @@ function verdictOf({ state, error }: Batch): Verdict {
   }
 }
 
-function tablesOf({ output: { results, metrics, rejects } }: Batch): BatchTables | undefined {
+function resultsPlace({ results, files }: Batch['output']): string {
+  if (files === undefined) return 'the warehouse';
+  return results?.startsWith(files) ? files : `the warehouse and in ${files}`;
+}
+
+function tablesOf({ output: { results, files, metrics, rejects } }: Batch): BatchTables | undefined {
   const tables: BatchTables = {
     ...(results !== null && { results }),
+    ...(files !== undefined && { files }),
     ...(metrics !== null && { metrics }),
     ...(rejects !== null && { rejects }),
   };

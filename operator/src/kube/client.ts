@@ -1,4 +1,5 @@
 import { Discoverer, type Discovery } from './discovery.ts';
+import { givingUp } from './given-up.ts';
 import { isNotFound, KubeError } from './kube-error.ts';
 import { keyOf, type KubeObject, type ObjectRef } from './object.ts';
 import { collectionPath, objectPath, type KindName, type ResourceType } from './resource-type.ts';
@@ -225,8 +226,8 @@ export class KubeClient {
 
   /** What the server serves at this moment. Those who ask at the same time share one look. */
   async discover(): Promise<Discovery> {
-    this.#discovering ??= this.#discoverer
-      .discover()
+    // Who asks first may be given up, and the others not.
+    this.#discovering ??= givingUp(undefined, () => this.#discoverer.discover())
       .then((discovery) => {
         this.#discoveredAt = performance.now();
         return discovery;

@@ -83,9 +83,10 @@ describe('a stream', () => {
   test('may be quiet for longer than a request may take', async () => {
     server = await startFaultServer((_, response) => {
       response.writeHead(200).flushHeaders();
-      setTimeout(() => response.end(`${JSON.stringify({ type: 'ADDED', object: configMap('a') })}\n`), 200);
+      setTimeout(() => response.end(`${JSON.stringify({ type: 'ADDED', object: configMap('a') })}\n`), 2_500);
     });
-    const events = server.client({ timeoutMs: 100 }).watch(configMapType, { resourceVersion: '1' });
+    // Its beginning has to come within that time, on a busy machine too.
+    const events = server.client({ timeoutMs: 2_000 }).watch(configMapType, { resourceVersion: '1' });
     expect(await collect(events)).toHaveLength(1);
   });
 

@@ -3,6 +3,7 @@ import { Agent, ProxyAgent, request, type buildConnector, type Dispatcher } from
 import { messageOf } from '@riskmodel/core/errors.ts';
 import type { Connection } from './connection.ts';
 import { makeDeadline, type Deadline } from './deadline.ts';
+import { signalOfWork } from './given-up.ts';
 import { KubeError, type Status } from './kube-error.ts';
 import { noRequestMetrics, type RequestMetrics } from './request-metrics.ts';
 
@@ -19,6 +20,7 @@ export interface Call {
   headers?: Record<string, string>;
   /** How long the whole answer may take; for a stream, how long its beginning may. */
   timeoutMs?: number;
+  /** That of the work which it is part of, when absent (`givingUp`). */
   signal?: AbortSignal | undefined;
   /** What is being done, for error messages: `apply Service default/x`. */
   action: string;
@@ -77,7 +79,8 @@ export class Transport {
   }
 
   /** The whole answer, once its status is below 400. */
-  async call(call: Call): Promise<Answer> {
+  async call(asked: Call): Promise<Answer> {
+    const call = withSignal(asked);
     return this.#retrying(call, async () => {
       const deadline = makeDeadline(call.timeoutMs ?? this.#timeoutMs, call.signal);
       try {
@@ -93,7 +96,8 @@ export class Transport {
   }
 
   /** The body as it comes, once the status is below 400. Ends with an error when `call.signal` is aborted. */
-  async stream(call: Call): Promise<AsyncIterable<Buffer>> {
+  async stream(asked: Call): Promise<AsyncIterable<Buffer>> {
+    const call = withSignal(asked);
     return this.#retrying(call, async () => {
       const deadline = makeDeadline(call.timeoutMs ?? this.#timeoutMs, call.signal);
       try {
@@ -167,6 +171,10 @@ export class Transport {
     }
     return url;
   }
+}
+
+function withSignal(call: Call): Call {
+  return call.signal === undefined ? { ...call, signal: signalOfWork() } : call;
 }
 
 function makeDispatcher({ tls, proxyUrl }: Connection): Dispatcher {

@@ -1,7 +1,10 @@
 import { controllerOf, keyOf, type KubeObject, type ObjectRef } from '../kube/object.ts';
-import type { ApplyOptions, DeleteOptions } from '../kube/client.ts';
+import type { ApplyOptions, DeleteOptions, PatchOptions, WriteOptions } from '../kube/client.ts';
+import { isAlreadyExists } from '../kube/kube-error.ts';
 import { kindKey, type ResourceType } from '../kube/resource-type.ts';
+import type { StoreEvent } from '../runtime/store.ts';
 import { covers } from './covers.ts';
+import { appliedFields } from './field-ownership.ts';
 import { typeOf } from './resource-types.ts';
 
 /** Who the fields that we say belong to. */
@@ -12,6 +15,8 @@ export const rolloutManager = 'riskmodel-operator-rollout';
 /** The requests that a reconcile makes. */
 export interface Writer {
   get(type: ResourceType, ref: ObjectRef): Promise<KubeObject | undefined>;
+  create(object: KubeObject, options: WriteOptions): Promise<KubeObject>;
+  patch(type: ResourceType, ref: ObjectRef, patch: unknown, options: PatchOptions): Promise<KubeObject>;
   apply(object: KubeObject, options: ApplyOptions): Promise<KubeObject>;
   delete(type: ResourceType, ref: ObjectRef, options?: DeleteOptions): Promise<boolean>;
 }
@@ -57,23 +62,33 @@ export class Applier {
     return written;
   }
 
-  /** To be told of every object that the cache drops: what was written to it counts no longer. */
-  forget(object: KubeObject): void {
+  /** To be told of every change of the cache: what was written counts no longer once the cache has it, or dropped it. */
+  take({ type, object }: StoreEvent): void {
     const id = `${kindKey(object)} ${keyOf(object.metadata)}`;
-    if (this.#written.get(id)?.metadata.uid === object.metadata.uid) this.#written.delete(id);
+    const written = this.#written.get(id);
+    if (written === undefined) return;
+    const isOver = type === 'deleted' ? written.metadata.uid === object.metadata.uid : !isNewer(written, object);
+    if (isOver) this.#written.delete(id);
+  }
+
+  /** Has what was written count until the cache has heard of it. */
+  remember(type: ResourceType, object: KubeObject): void {
+    const { managedFields: _, ...metadata } = object.metadata;
+    this.#written.set(`${kindKey(type)} ${keyOf(metadata)}`, { ...object, metadata });
   }
 
   /**
    * Makes the cluster have the object.
+   * @param atFirst the object as it is created where there is none, should it begin with more than it is held to
    * @throws NotOwnedError when there is one of this name that the same owner does not control
    */
-  async apply(desired: KubeObject): Promise<void> {
+  async apply(desired: KubeObject, atFirst: KubeObject = desired): Promise<void> {
     const type = typeOf(desired);
-    // The caches hold only what carries our labels; what is in the way may not.
-    const live = this.live(type, keyOf(desired.metadata)) ?? (await this.#writer.get(type, desired.metadata));
-    if (live !== undefined && controllerOf(live)?.uid !== controllerOf(desired)?.uid) throw new NotOwnedError(live);
-    if (live !== undefined && live.metadata.deletionTimestamp === undefined && covers(live, desired)) return;
-    this.#remember(type, await this.#writer.apply(desired, { fieldManager, force: true }));
+    const live = this.live(type, keyOf(desired.metadata));
+    if (live === undefined) return this.#create(type, desired, atFirst);
+    mustBelongTo(desired, live);
+    if (live.metadata.deletionTimestamp === undefined && covers(live, desired)) return;
+    await this.#change(type, desired);
   }
 
   /** Says how many pods a revision's Deployment has, and since when it is retired. Nothing else of it is touched. */
@@ -86,10 +101,7 @@ export class Applier {
       metadata: { name, namespace, annotations: retiredAt },
       spec: { replicas },
     };
-    this.#remember(
-      typeOf(deployment),
-      await this.#writer.apply(partial, { fieldManager: rolloutManager, force: true }),
-    );
+    this.remember(typeOf(deployment), await this.#writer.apply(partial, { fieldManager: rolloutManager, force: true }));
   }
 
   /** Deletes an object that the owner controls; one that is somebody else's, or not there, is left alone. */
@@ -108,9 +120,39 @@ export class Applier {
     this.#written.delete(`${kindKey(type)} ${keyOf(ref)}`);
   }
 
-  #remember(type: ResourceType, object: KubeObject): void {
-    this.#written.set(`${kindKey(type)} ${keyOf(object.metadata)}`, object);
+  /** To create is one request, and costs the server less than to apply. */
+  async #create(type: ResourceType, desired: KubeObject, atFirst: KubeObject): Promise<void> {
+    try {
+      this.remember(type, await this.#writer.create(atFirst, { fieldManager }));
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+      await this.#change(type, desired);
+    }
   }
+
+  async #change(type: ResourceType, desired: KubeObject): Promise<void> {
+    // The caches hold only what carries our labels, and not who manages which field.
+    const live = await this.#writer.get(type, desired.metadata);
+    if (live !== undefined) {
+      mustBelongTo(desired, live);
+      const managedFields = appliedFields(live, fieldManager);
+      if (managedFields !== undefined) await this.#setManagedFields(type, live, managedFields);
+    }
+    this.remember(type, await this.#writer.apply(desired, { fieldManager, force: true }));
+  }
+
+  async #setManagedFields(type: ResourceType, { metadata }: KubeObject, managedFields: unknown[]): Promise<void> {
+    const patch = [
+      { op: 'replace', path: '/metadata/managedFields', value: managedFields },
+      // Only of the object as it was read.
+      { op: 'replace', path: '/metadata/resourceVersion', value: metadata.resourceVersion },
+    ];
+    await this.#writer.patch(type, metadata, patch, { type: 'json', fieldManager });
+  }
+}
+
+function mustBelongTo(desired: KubeObject, live: KubeObject): void {
+  if (controllerOf(live)?.uid !== controllerOf(desired)?.uid) throw new NotOwnedError(live);
 }
 
 /** Resource versions are numbers that grow, also across objects (KEP-5504). */

@@ -1,7 +1,14 @@
 import type { Redis } from 'ioredis';
 import { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
 import { isFinal } from '@riskmodel/core/batches/batch.ts';
+import { TriggerRegistry } from '@riskmodel/core/batches/trigger-registry.ts';
+import { triggerRulesOf } from '@riskmodel/core/batches/triggers.ts';
 import { syncSchedules } from '@riskmodel/core/batches/schedules.ts';
+import {
+  findLoadedArtifact,
+  forgetLoadedArtifacts,
+  type LoadedArtifact,
+} from '@riskmodel/core/serving/loaded-artifact.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import type { ModelBatches } from './last-batch.ts';
 import type { ModelQueues } from './reconciler.ts';
@@ -18,6 +25,8 @@ export class RedisModelQueues implements ModelQueues {
   readonly #now: () => Date;
   /** Models that have no schedule, in the spec and in Redis: there is nothing to look at. */
   readonly #withoutSchedules = new Set<string>();
+  /** The triggers that Redis has, as JSON, by the model's uid. */
+  readonly #triggers = new Map<string, string>();
 
   constructor(redis: Redis, settings: WorkloadSettings, now: () => Date) {
     this.#redis = redis;
@@ -26,7 +35,8 @@ export class RedisModelQueues implements ModelQueues {
   }
 
   /** Makes the model's job schedulers those of its spec, and tells what batches it has. */
-  async sync({ metadata, spec }: RiskModel): Promise<ModelBatches> {
+  async sync(riskModel: RiskModel): Promise<ModelBatches> {
+    const { metadata, spec } = riskModel;
     const { name: model, namespace = 'default', uid = '' } = metadata;
     const { schedules } = spec.batch;
     const prefix = redisPrefix(this.#settings, namespace);
@@ -36,9 +46,25 @@ export class RedisModelQueues implements ModelQueues {
     }
     if (schedules.length > 0) this.#withoutSchedules.delete(uid);
     else this.#withoutSchedules.add(uid);
+    await this.#syncTriggers(riskModel, prefix);
     const batches = new BatchStore(this.#redis, prefix);
     const [newest] = await withRedis(this.#redis, () => batches.list({ model, limit: 1 }));
     return { newest, nextDue };
+  }
+
+  loadedArtifact({ metadata }: RiskModel, revision: string): Promise<LoadedArtifact | undefined> {
+    const { name: model, namespace = 'default' } = metadata;
+    const prefix = redisPrefix(this.#settings, namespace);
+    return withRedis(this.#redis, () => findLoadedArtifact(this.#redis, { prefix, model, revision }));
+  }
+
+  async #syncTriggers({ metadata, spec }: RiskModel, prefix: string): Promise<void> {
+    const { name, uid = '' } = metadata;
+    const rules = triggerRulesOf(spec);
+    const text = JSON.stringify(rules);
+    if (this.#triggers.get(uid) === text) return;
+    await withRedis(this.#redis, () => new TriggerRegistry(this.#redis, prefix).set(name, rules));
+    this.#triggers.set(uid, text);
   }
 
   /**
@@ -49,7 +75,8 @@ export class RedisModelQueues implements ModelQueues {
     const { name: model, namespace = 'default', uid = '' } = metadata;
     const prefix = redisPrefix(this.#settings, namespace);
     await withQueue(this.#redis, { model, prefix }, async (queue) => {
-      // First, as a schedule that comes up would start another batch.
+      // First, as a schedule that comes up, or a file, would start another batch.
+      await new TriggerRegistry(this.#redis, prefix).set(model, { triggers: [] });
       for (const { key } of await queue.getJobSchedulers()) await queue.removeJobScheduler(key);
       const batches = new BatchStore(this.#redis, prefix);
       const finishedAt = this.#now().toISOString();
@@ -58,6 +85,8 @@ export class RedisModelQueues implements ModelQueues {
       }
       await queue.drain(true);
     });
+    await withRedis(this.#redis, () => forgetLoadedArtifacts(this.#redis, { prefix, model }));
     this.#withoutSchedules.delete(uid);
+    this.#triggers.delete(uid);
   }
 }

@@ -1,11 +1,13 @@
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import { checkSemantics } from '@riskmodel/core/riskmodel/semantic-checks.ts';
+import type { LoadedArtifact } from '@riskmodel/core/serving/loaded-artifact.ts';
 import type { RiskModel, RiskModelStatus } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
-import type { ApplyOptions, PatchOptions } from '../kube/client.ts';
-import type { KubeObject, ObjectRef } from '../kube/object.ts';
+import type { ApplyOptions } from '../kube/client.ts';
+import type { KubeObject } from '../kube/object.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
 import type { Requeue } from '../runtime/controller.ts';
 import type { EventRecorder } from '../runtime/event-recorder.ts';
+import type { StoreEvent } from '../runtime/store.ts';
 import { Applier, fieldManager, NotOwnedError, type Writer } from './applier.ts';
 import { gather, podsOf, type Observed, type StoreOf } from './gather.ts';
 import { annotations } from './labels.ts';
@@ -47,13 +49,14 @@ export const finalizer = 'riskmodel.io/queues';
 /** The writes that a reconciler makes. */
 export interface ReconcilerClient extends Writer {
   applyStatus(object: KubeObject, options: ApplyOptions): Promise<KubeObject>;
-  patch(type: ResourceType, ref: ObjectRef, patch: unknown, options: PatchOptions): Promise<KubeObject>;
 }
 
 /** What of a model lies outside of the cluster. */
 export interface ModelQueues {
   /** Makes the model's schedules in Redis those of its spec, and tells what batches it has. */
   sync(model: RiskModel): Promise<ModelBatches>;
+  /** Which file a revision's pods have loaded; undefined when none of them has told. */
+  loadedArtifact(model: RiskModel, revision: string): Promise<LoadedArtifact | undefined>;
   /** Takes the model's schedules and waiting batches out of Redis. */
   remove(model: RiskModel): Promise<void>;
 }
@@ -80,13 +83,15 @@ export class RiskModelReconciler {
     this.#applier = new Applier(deps.client, (type, key) => deps.storeOf(type).get(key));
   }
 
-  /** To be told of every object that a cache drops. */
-  forget(object: KubeObject): void {
-    this.#applier.forget(object);
+  /** To be told of every change of a cache. */
+  take(event: StoreEvent): void {
+    this.#applier.take(event);
   }
 
   async reconcile(key: string): Promise<Requeue | undefined> {
-    const object = this.#deps.storeOf(riskModels).get(key);
+    // A cache that does not have a model has heard of its end, or not yet of its beginning.
+    const isThere = this.#deps.storeOf(riskModels).get(key) !== undefined;
+    const object = isThere ? this.#applier.live(riskModels, key) : undefined;
     if (object === undefined) return undefined;
     const model = object as unknown as RiskModel;
     if (object.metadata.deletionTimestamp !== undefined) return this.#finalize(model);
@@ -99,7 +104,8 @@ export class RiskModelReconciler {
     const rollout = this.#plan(model, observed);
     const notOwned = await this.#apply(model, observed, rollout);
     const batches = await this.#syncQueue(model);
-    await this.#writeStatus(model, rollout, notOwned, batches);
+    const loaded = batches && (await this.#loadedArtifact(model, rollout));
+    await this.#writeStatus(model, rollout, notOwned, batches, loaded);
     const nextLookMs = untilNextLook(batches, this.#deps.now());
     return { requeueAfterMs: Math.min(rollout.requeueAfter ?? nextLookMs, nextLookMs) };
   }
@@ -113,6 +119,16 @@ export class RiskModelReconciler {
       if (!isRedisUnavailable(error)) throw error;
       const { name, namespace } = model.metadata;
       logger.debug({ model: name, namespace, err: error }, 'the schedules and the last batch stay as they are');
+      return undefined;
+    }
+  }
+
+  async #loadedArtifact(model: RiskModel, { stable }: Rollout): Promise<LoadedArtifact | undefined> {
+    if (stable === undefined) return undefined;
+    try {
+      return await this.#deps.queues.loadedArtifact(model, stable);
+    } catch (error) {
+      if (!isRedisUnavailable(error)) throw error;
       return undefined;
     }
   }
@@ -144,32 +160,42 @@ export class RiskModelReconciler {
     }
   }
 
-  async #applyRevision(model: RiskModel, { desired }: Rollout): Promise<void> {
+  async #applyRevision(model: RiskModel, { desired, scale }: Rollout): Promise<void> {
     const { settings } = this.#deps;
-    await this.#applier.apply(makeServiceAccount(model, settings));
-    await this.#applier.apply(makeNetworkPolicy(model, 'server'));
-    await this.#applier.apply(makeRevisionConfigMap(model, desired));
-    await this.#applier.apply(makeServerDeployment(model, desired, settings));
-    await this.#applier.apply(makeRevisionService(model, desired));
-    await this.#applier.apply(makeDisruptionBudget(model));
+    // First what pods need in order to start.
+    await together([
+      this.#applier.apply(makeServiceAccount(model, settings)),
+      this.#applier.apply(makeNetworkPolicy(model, 'server')),
+      this.#applier.apply(makeRevisionConfigMap(model, desired)),
+    ]);
+    const deployment = makeServerDeployment(model, desired, settings);
+    await together([
+      this.#applier.apply(deployment, withReplicas(deployment, scale.get(desired))),
+      this.#applier.apply(makeRevisionService(model, desired)),
+      this.#applier.apply(makeDisruptionBudget(model)),
+    ]);
   }
 
   async #scale(model: RiskModel, observed: Observed, { scale, revive }: Rollout): Promise<void> {
     for (const [revision, replicas] of scale) {
       const deployment = observed.deployments.get(revision) ?? this.#deployment(model, revision);
       if (deployment === undefined) continue;
-      const retiredAt = revive.includes(revision)
-        ? undefined
-        : deployment.metadata.annotations?.[annotations.retiredAt];
+      const revives = revive.includes(revision);
+      // One that was just made has its pods.
+      if (!revives && revisionState(deployment).replicas === replicas) continue;
+      const retiredAt = revives ? undefined : deployment.metadata.annotations?.[annotations.retiredAt];
       await this.#applier.applyRollout(deployment, replicas, retirement(retiredAt));
     }
   }
 
   async #moveTraffic(model: RiskModel, observed: Observed, { stable, retire, revive, scale }: Rollout): Promise<void> {
     if (stable === undefined) return;
-    await this.#applier.apply(makeStableService(model, stable));
-    if (model.spec.online.replicas.min > 0) await this.#applier.apply(makeServerAutoscaler(model, stable));
-    else await this.#delete(model, autoscalers, model.metadata.name);
+    await together([
+      this.#applier.apply(makeStableService(model, stable)),
+      model.spec.online.replicas.min > 0
+        ? this.#applier.apply(makeServerAutoscaler(model, stable))
+        : this.#delete(model, autoscalers, model.metadata.name),
+    ]);
     for (const revision of retire) {
       const deployment = observed.deployments.get(revision);
       if (deployment === undefined) continue;
@@ -185,7 +211,13 @@ export class RiskModelReconciler {
   async #exposeTraffic(model: RiskModel): Promise<void> {
     const { hasType, settings } = this.#deps;
     if (hasType(podMonitorings)) await this.#applier.apply(makePodMonitoring(model));
-    if (settings.gateway === undefined || !hasType(httpRoutes)) return;
+    if (settings.gateway === undefined) {
+      // What was published at a Gateway that is named no longer.
+      await this.#delete(model, httpRoutes, model.metadata.name);
+      await this.#delete(model, healthCheckPolicies, model.metadata.name);
+      return;
+    }
+    if (!hasType(httpRoutes)) return;
     await this.#applier.apply(makeHttpRoute(model, settings.gateway));
     if (hasType(healthCheckPolicies)) await this.#applier.apply(makeHealthCheckPolicy(model));
   }
@@ -193,15 +225,16 @@ export class RiskModelReconciler {
   async #applyWorkers(model: RiskModel): Promise<void> {
     const { settings, hasType } = this.#deps;
     const worker = workerName(model.metadata.name);
-    await this.#applier.apply(makeWorkerConfigMap(model));
-    await this.#applier.apply(makeNetworkPolicy(model, 'queue-worker'));
-    await this.#applier.apply(makeWorkerDeployment(model, settings));
-    if (hasType(scaledObjects)) {
-      await this.#delete(model, autoscalers, worker);
-      await this.#applier.apply(makeWorkerScaledObject(model, settings));
-    } else {
-      await this.#applier.apply(makeWorkerAutoscaler(model));
-    }
+    await together([
+      this.#applier.apply(makeWorkerConfigMap(model)),
+      this.#applier.apply(makeNetworkPolicy(model, 'queue-worker')),
+    ]);
+    const scaledObject = hasType(scaledObjects) ? makeWorkerScaledObject(model, settings) : undefined;
+    if (scaledObject !== undefined) await this.#delete(model, autoscalers, worker);
+    await together([
+      this.#applier.apply(makeWorkerDeployment(model, settings)),
+      this.#applier.apply(scaledObject ?? makeWorkerAutoscaler(model)),
+    ]);
   }
 
   /** Removes revisions that are kept no longer, and what is left of others. */
@@ -230,13 +263,14 @@ export class RiskModelReconciler {
     rollout: Rollout,
     notOwned: string[],
     batches: ModelBatches | undefined,
+    loaded: LoadedArtifact | undefined,
   ): Promise<void> {
     const { storeOf, now } = this.#deps;
     // As it is now, with what was just applied.
     const { revisions } = gather(model, storeOf, this.#applier);
     const failure =
       rollout.stable === rollout.desired ? undefined : findPodFailure(podsOf(model, rollout.desired, storeOf));
-    const made = makeStatus({ model, rollout, revisions, failure, notOwned, now: now() });
+    const made = makeStatus({ model, rollout, revisions, failure, notOwned, loaded, now: now() });
     const { lastBatch: before, ...status } = made;
     const lastBatch = batches === undefined ? before : lastBatchOf(before, batches.newest);
     await this.#applyStatus(model, { ...status, ...(lastBatch && { lastBatch }) });
@@ -244,12 +278,13 @@ export class RiskModelReconciler {
 
   async #applyStatus(model: RiskModel, status: RiskModelStatus): Promise<void> {
     if (isSameStatus(model.status, status)) return;
-    const { apiVersion, kind, metadata } = model;
-    const { name, namespace = '' } = metadata;
-    await this.#deps.client.applyStatus(
+    const { name, namespace = '' } = model.metadata;
+    const { apiVersion, kind } = model;
+    const written = await this.#deps.client.applyStatus(
       { apiVersion, kind, metadata: { name, namespace }, status },
       { fieldManager, force: true },
     );
+    this.#applier.remember(riskModels, written);
     for (const event of eventsOf(model.status?.conditions ?? [], status.conditions ?? [])) {
       this.#deps.events.record(model as unknown as KubeObject, event);
     }
@@ -283,7 +318,7 @@ export class RiskModelReconciler {
   async #addFinalizer(model: RiskModel): Promise<boolean> {
     const { finalizers = [] } = model.metadata;
     if (finalizers.includes(finalizer)) return false;
-    await this.#patchFinalizers(model, [...finalizers, finalizer]);
+    this.#applier.remember(riskModels, await this.#patchFinalizers(model, [...finalizers, finalizer]));
     return true;
   }
 
@@ -299,9 +334,9 @@ export class RiskModelReconciler {
     return undefined;
   }
 
-  async #patchFinalizers(model: RiskModel, finalizers: string[]): Promise<void> {
+  async #patchFinalizers(model: RiskModel, finalizers: string[]): Promise<KubeObject> {
     const { name, namespace = '', resourceVersion } = model.metadata as KubeObject['metadata'];
-    await this.#deps.client.patch(
+    return this.#deps.client.patch(
       riskModels,
       { namespace, name },
       { metadata: { finalizers, resourceVersion } },
@@ -312,4 +347,15 @@ export class RiskModelReconciler {
 
 function retirement(retiredAt: string | undefined): Record<string, string> {
   return retiredAt === undefined ? {} : { [annotations.retiredAt]: retiredAt };
+}
+
+/** The Deployment with a number of pods, where there is one to begin with. */
+function withReplicas(deployment: KubeObject, replicas: number | undefined): KubeObject {
+  return replicas === undefined ? deployment : { ...deployment, spec: { ...(deployment['spec'] as object), replicas } };
+}
+
+/** Ends when all have ended, and then fails with the first that failed: no write is left under way. */
+async function together(writes: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(writes)).find(({ status }) => status === 'rejected');
+  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
 }

@@ -2,6 +2,7 @@ import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { openQueue } from '@riskmodel/core/batches/queue.ts';
 import { messageOf, RiskModelError } from '@riskmodel/core/errors.ts';
+import { isLost } from '@riskmodel/core/redis/connect.ts';
 
 /** What Redis is asked for takes milliseconds. */
 const longestMs = 10_000;
@@ -13,7 +14,7 @@ const longestMs = 10_000;
 export async function withRedis<T>(redis: Redis, use: () => Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   try {
-    if (isAway(redis)) throw new Error('the connection is lost');
+    if (isLost(redis)) throw new Error('the connection is lost');
     const tooSlow = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`no answer in ${longestMs / 1_000} s`)), longestMs);
     });
@@ -48,9 +49,4 @@ export function withQueue<T>(
 
 export function isRedisUnavailable(error: unknown): error is RiskModelError {
   return error instanceof RiskModelError && error.code === 'RedisUnavailable';
-}
-
-/** A first connection that is still being made is waited for. */
-function isAway({ status }: Redis): boolean {
-  return status === 'reconnecting' || status === 'close' || status === 'end';
 }

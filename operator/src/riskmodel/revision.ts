@@ -19,7 +19,7 @@ export interface RevisionManifest {
   kind: string;
   metadata: { name: string; namespace: string };
   spec: Pick<RiskModel['spec'], 'artifact' | 'features' | 'decision' | 'identifier' | 'target'> & {
-    online: Pick<RiskModel['spec']['online'], 'cache'>;
+    online: Pick<RiskModel['spec']['online'], 'cache' | 'features'>;
   };
 }
 
@@ -35,7 +35,10 @@ export function revisionManifest(model: RiskModel): RevisionManifest {
       decision,
       ...(identifier === undefined ? {} : { identifier }),
       ...(target === undefined ? {} : { target }),
-      online: online.cache === undefined ? {} : { cache: online.cache },
+      online: {
+        ...(online.cache === undefined ? {} : { cache: online.cache }),
+        ...(online.features === undefined ? {} : { features: online.features }),
+      },
     },
   };
 }

@@ -15,6 +15,18 @@ test.each<[name: string, before: Condition[], after: Condition[], want: string[]
     [condition('Progressing', 'False', 'ContainerFailed')],
     ['Warning ContainerFailed'],
   ],
+  [
+    'what Progressing says of the same turn',
+    [condition('Ready', 'False', 'Deploying'), condition('Progressing', 'True', 'RollingOut')],
+    [condition('Ready', 'True', 'Serving'), condition('Progressing', 'False', 'UpToDate')],
+    ['Normal Serving'],
+  ],
+  [
+    'a warning of the same turn',
+    [condition('Ready', 'True', 'Serving'), condition('Progressing', 'True', 'RollingOut')],
+    [condition('Ready', 'False', 'NoReadyPods'), condition('Progressing', 'False', 'ContainerFailed')],
+    ['Warning NoReadyPods', 'Warning ContainerFailed'],
+  ],
   ['what Degraded repeats', [], [condition('Degraded', 'True', 'ContainerFailed')], []],
 ])('%s', (_, before, after, want) => {
   expect(eventsOf(before, after).map(({ type, reason }) => `${type} ${reason}`)).toEqual(want);

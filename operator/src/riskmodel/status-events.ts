@@ -6,14 +6,16 @@ const normal = new Set(['Serving', 'UpToDate', 'RollingOut', 'Deploying', 'AsExp
 
 /**
  * What people should hear of when conditions change: each one whose status or reason is new. Degraded says again what
- * the other two say.
+ * the other two say, and Progressing, when it is as it should be, what Ready says of the same turn.
  */
 export function eventsOf(before: readonly Condition[], after: readonly Condition[]): EventInput[] {
-  return after
-    .filter(({ type, status, reason }) => {
-      const old = before.find((condition) => condition.type === type);
-      return type !== 'Degraded' && (old?.status !== status || old.reason !== reason);
-    })
+  const changed = after.filter(({ type, status, reason }) => {
+    const old = before.find((condition) => condition.type === type);
+    return type !== 'Degraded' && (old?.status !== status || old.reason !== reason);
+  });
+  const hasReady = changed.some(({ type }) => type === 'Ready');
+  return changed
+    .filter(({ type, reason }) => !(hasReady && type === 'Progressing' && normal.has(reason)))
     .map(({ reason, message }) => ({
       type: normal.has(reason) ? 'Normal' : 'Warning',
       reason,

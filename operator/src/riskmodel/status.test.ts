@@ -159,3 +159,29 @@ test('what the status names', () => {
     selector: 'app.kubernetes.io/name=riskmodel,riskmodel.io/model=credit-default,app.kubernetes.io/component=server',
   });
 });
+
+describe('the artifact', () => {
+  const pinned = makeModel();
+  const { uri, sha256 } = pinned.spec.artifact;
+  const loaded = { uri, sha256: 'ab'.repeat(32), generation: '17' };
+  const told = { resolvedUri: uri, sha256: 'ab'.repeat(32), generation: '17' };
+
+  function artifactOf(model: RiskModel, stable: string | undefined, given?: typeof loaded): unknown {
+    const input = { model, rollout: rollout('b', stable), revisions: [revision('a')], failure: undefined };
+    return makeStatus({ ...input, notOwned: [], loaded: given, now }).artifact;
+  }
+
+  test('is what the pods have loaded', () => {
+    expect(artifactOf(pinned, 'a', loaded)).toEqual(told);
+  });
+
+  test('is what the manifest says before any pod has told', () => {
+    expect(artifactOf(pinned, undefined)).toEqual({ resolvedUri: uri, sha256 });
+  });
+
+  test('stays as it was told of the revision that serves, while nobody can say', () => {
+    const status = { revision: 'a', artifact: told };
+    expect(artifactOf({ ...pinned, status }, 'a')).toEqual(told);
+    expect(artifactOf({ ...pinned, status }, 'b')).toEqual({ resolvedUri: uri, sha256 });
+  });
+});

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { LoadedArtifact } from '@riskmodel/core/serving/loaded-artifact.ts';
 import type { Condition, RiskModel, RiskModelStatus } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { labels, podSelector } from './labels.ts';
 import { stableServiceName } from './names.ts';
@@ -13,6 +14,8 @@ export interface StatusInput {
   failure: PodFailure | undefined;
   /** Objects of the right name that belong to somebody else, as `Service credit-default`. */
   notOwned: readonly string[];
+  /** What the pods of the revision that serves have loaded, as far as they have told. */
+  loaded?: LoadedArtifact | undefined;
   now: Date;
 }
 
@@ -38,13 +41,23 @@ export function makeStatus(input: StatusInput): RiskModelStatus {
     ...(rollout.stable === undefined ? {} : { revision: rollout.stable }),
     replicas: stable?.replicas ?? 0,
     readyReplicas: stable?.available ?? 0,
-    artifact: {
-      resolvedUri: model.spec.artifact.uri,
-      ...(model.spec.artifact.sha256 === undefined ? {} : { sha256: model.spec.artifact.sha256 }),
-    },
+    artifact: artifactOf(input),
     selector: selectorText(podSelector(name, 'server')),
     url: `http://${stableServiceName(name)}.${namespace}.svc`,
   };
+}
+
+/** What is served, rather than what the manifest asks for: during an update that is another file. */
+function artifactOf({ model, rollout, loaded }: StatusInput): NonNullable<RiskModelStatus['artifact']> {
+  if (loaded !== undefined) {
+    const { uri: resolvedUri, sha256, generation } = loaded;
+    return { resolvedUri, sha256, ...(generation !== undefined && { generation }) };
+  }
+  const before = model.status?.artifact;
+  const isSameRevision = rollout.stable !== undefined && rollout.stable === model.status?.revision;
+  if (before !== undefined && isSameRevision) return before;
+  const { uri: resolvedUri, sha256 } = model.spec.artifact;
+  return { resolvedUri, ...(sha256 !== undefined && { sha256 }) };
 }
 
 /** Whether two statuses say the same, so that writing the second would tell nobody anything. */

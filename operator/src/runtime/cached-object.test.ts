@@ -9,6 +9,13 @@ test('a cached object has all but its managedFields', () => {
   expect(makeCachedObject(object)).toEqual({ ...object, metadata });
 });
 
+test("a cached object does not have kubectl's copy of it", () => {
+  const annotations = { 'kubectl.kubernetes.io/last-applied-configuration': '{}', other: 'x' };
+  const object = configMap('a', { annotations });
+  expect(makeCachedObject(object).metadata.annotations).toEqual({ other: 'x' });
+  expect(object.metadata.annotations).toEqual(annotations);
+});
+
 test('a cached object can be changed nowhere', () => {
   const object = makeCachedObject({ ...configMap('a'), spec: { list: [{ deep: { deeper: 1 } }], nothing: null } });
   const spec = object['spec'] as { list: [{ deep: { deeper: number } }] };

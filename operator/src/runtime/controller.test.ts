@@ -5,6 +5,7 @@ import { KubeError } from '../kube/kube-error.ts';
 import type { KubeObject } from '../kube/object.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
 import { FakeClock, settle } from '../testing/fake-clock.ts';
+import { startFaultServer } from '../testing/fault-server.ts';
 import { configMap, configMapType } from '../testing/objects.ts';
 import { quietLogger } from '../testing/quiet-logger.ts';
 import { makeControllerMetrics } from './controller-metrics.ts';
@@ -264,6 +265,22 @@ describe('a controller that is to stop', () => {
     stop.abort();
     abandon.abort();
     await running;
+  });
+
+  test('gives up a request that nobody answers, though it was not handed the signal', async () => {
+    const asked = Promise.withResolvers<void>();
+    const server = await startFaultServer(() => asked.resolve());
+    const client = server.client({ timeoutMs: 3_600_000 });
+    await start(async () => void (await client.get(configMapType, { namespace: 'default', name: 'a' })));
+    controller.enqueue('a');
+    await asked.promise;
+    stop.abort();
+    abandon.abort();
+    await running;
+    expect(log).toContainEqual(
+      expect.objectContaining({ key: 'a', err: expect.objectContaining({ code: 'Aborted' }) }),
+    );
+    await server.close();
   });
 
   test('hears of no changes any more', async () => {

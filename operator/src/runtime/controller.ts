@@ -1,6 +1,7 @@
 import { mayPass } from '@riskmodel/core/errors.ts';
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import { makeDeadline } from '../kube/deadline.ts';
+import { givingUp } from '../kube/given-up.ts';
 import { keyOf } from '../kube/object.ts';
 import type { ResourceType } from '../kube/resource-type.ts';
 import type { BackoffOptions } from './backoff.ts';
@@ -29,7 +30,8 @@ export interface Requeue {
 /**
  * Makes the world as the object of this key says, from the state there is, whatever brought it about.
  * @param key `NAMESPACE/NAME`; the object may be gone.
- * @param signal aborted when the program must stop, or when the reconcile takes too long.
+ * @param signal aborted when the program must stop, or when the reconcile takes too long. Requests to the API server are
+ * given up with it by themselves.
  */
 export type Reconcile = (key: string, signal: AbortSignal) => Promise<Requeue | void>;
 
@@ -135,7 +137,7 @@ export class Controller {
     let result: ReconcileResult = 'success';
     this.#metrics.started();
     try {
-      const requeue = await this.#options.reconcile(key, deadline.signal);
+      const requeue = await givingUp(deadline.signal, () => this.#options.reconcile(key, deadline.signal));
       this.#queue.forget(key);
       if (requeue?.requeueAfterMs !== undefined) {
         result = 'requeue_after';

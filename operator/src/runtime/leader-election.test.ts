@@ -42,8 +42,9 @@ afterEach(async () => {
 
 interface StartOptions {
   client?: LeaderElectionOptions['client'];
-  /** How long the work takes to end. */
+  /** How long the work takes to end when it is told to; how long when the lease was lost. */
   workMs?: number;
+  lostWorkMs?: number;
   chance?: number;
   registry?: Registry;
 }
@@ -51,7 +52,7 @@ interface StartOptions {
 /** A replica whose work lasts until it is told to end. `ended` resolves to the error, if any. */
 async function start(
   identity: string,
-  { client = api, workMs = 0, chance = 0, registry }: StartOptions = {},
+  { client = api, workMs = 0, lostWorkMs = 0, chance = 0, registry }: StartOptions = {},
 ): Promise<Candidate> {
   const { logger } = quietLogger();
   const metrics = registry ? { metrics: makeLeaderMetrics(registry)('operator') } : {};
@@ -63,9 +64,8 @@ async function start(
     worked.push(entry);
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     entry.to = clock.now() - startedAt;
-    if (workMs > 0 && !(signal.reason instanceof LeadershipLost)) {
-      await new Promise<void>((resolve) => void clock.after(workMs, resolve));
-    }
+    const endsMs = signal.reason instanceof LeadershipLost ? lostWorkMs : workMs;
+    if (endsMs > 0) await new Promise<void>((resolve) => void clock.after(endsMs, resolve));
   };
   const ended = elector.lead(work, controller.signal).catch((error: unknown) => error);
   const candidate = { elector, worked, stop: () => controller.abort(), ended };
@@ -204,15 +204,56 @@ describe('a second candidate', () => {
 });
 
 describe('a leader', () => {
-  test.each(['fails', 'hangs'] as const)('stops before its lease runs out when the API server %s', async (fault) => {
+  test.each(['fails', 'hangs'] as const)(
+    'stops before its lease runs out when the API server %s, and leads again when that is back',
+    async (fault) => {
+      const first = await start('a');
+      await clock.advance(10_000);
+      api.fault = fault;
+      await clock.advance(60_000);
+      const [{ to } = { to: 0 }] = first.worked;
+      expect(to).toBeGreaterThan(10_000 + 7_999);
+      expect(to).toBeLessThanOrEqual(10_000 + 12_000);
+      expect([first.worked.length, first.elector.isLeader, first.elector.check()]).toEqual([1, false, undefined]);
+      api.fault = 'none';
+      await clock.advance(10_000);
+      expect([first.worked.length, first.elector.isLeader]).toEqual([2, true]);
+      expect(spec()).toMatchObject({ holderIdentity: 'a', leaseTransitions: 0 });
+    },
+  );
+
+  test('that stepped down waits like any other when somebody else was faster', async () => {
     const first = await start('a');
+    api.fault = 'fails';
+    await clock.advance(60_000);
+    api.fault = 'none';
+    const held = api.objects.get('risk/operator') as KubeObject;
+    api.objects.set('risk/operator', {
+      ...held,
+      metadata: { ...held.metadata, resourceVersion: '99' },
+      spec: { holderIdentity: 'b', leaseDurationSeconds: 15 },
+    });
+    await clock.advance(14_000);
+    expect([first.worked.length, first.elector.isLeader]).toEqual([1, false]);
     await clock.advance(10_000);
-    api.fault = fault;
-    await clock.advance(30_000);
-    expect(await first.ended).toBeInstanceOf(LeadershipLost);
-    const [{ to } = { to: 0 }] = first.worked;
-    expect(to).toBeGreaterThan(10_000 + 7_999);
-    expect(to).toBeLessThanOrEqual(10_000 + 12_000);
+    expect(first.worked).toHaveLength(2);
+  });
+
+  test.each([
+    { lostWorkMs: 2_500, outcome: 'waits for the lease again' },
+    { lostWorkMs: 30_000, outcome: 'ends' },
+  ])('whose work takes $lostWorkMs ms to end after the lease was lost $outcome', async ({ lostWorkMs, outcome }) => {
+    const first = await start('a', { lostWorkMs });
+    await clock.advance(10_000);
+    api.fault = 'fails';
+    await clock.advance(60_000);
+    if (outcome === 'ends') {
+      expect(await first.ended).toBeInstanceOf(LeadershipLost);
+      return;
+    }
+    api.fault = 'none';
+    await clock.advance(10_000);
+    expect(first.worked).toHaveLength(2);
   });
 
   test('goes on when the API server is away for a short while', async () => {
@@ -236,6 +277,13 @@ describe('a leader', () => {
     await clock.advance(2_000);
     expect(await first.ended).toBeInstanceOf(LeadershipLost);
     expect(spec()).toMatchObject({ holderIdentity: 'b' });
+  });
+
+  test('ends when it was frozen for longer than its lease', async () => {
+    const first = await start('a');
+    clock.freeze(15_000);
+    await clock.advance(2_000);
+    expect(await first.ended).toBeInstanceOf(LeadershipLost);
   });
 
   test('goes on when its own lease was touched by somebody else', async () => {

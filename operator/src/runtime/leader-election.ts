@@ -17,7 +17,7 @@ export interface LeaderElectionOptions {
   client: Pick<KubeClient, 'get' | 'create' | 'update'>;
   /** The Lease all candidates compete for. */
   lease: { namespace: string; name: string };
-  /** Unique among the candidates, also after a restart. */
+  /** Unique among the candidates. One that is started again under it has its own lease back at once. */
   identity: string;
   clock: Clock;
   random: () => number;
@@ -25,7 +25,10 @@ export interface LeaderElectionOptions {
   metrics?: LeaderMetrics;
   /** How long a leader that is heard of no more is waited for. */
   leaseDurationMs?: number;
-  /** How long a leader tries to renew before it steps down. Shorter than the lease, so that no two lead at once. */
+  /**
+   * How long a leader tries to renew before it steps down. Shorter than the lease by the time in which its work has to
+   * end, so that no two lead at once.
+   */
   renewDeadlineMs?: number;
   /** How long between two tries. */
   retryPeriodMs?: number;
@@ -48,10 +51,10 @@ export function makeLeaderMetrics(registry: Registry): (name: string) => LeaderM
   };
 }
 
-/** The lease could not be renewed in time. Somebody else may lead now: the program must end. */
+/** Somebody else leads, or may lead before the work has ended: the program must end. */
 export class LeadershipLost extends Error {
   constructor(lease: string) {
-    super(`The lease ${lease} could not be renewed in time, so another replica may lead now`);
+    super(`The lease ${lease} could not be kept, so another replica may lead now`);
     this.name = 'LeadershipLost';
   }
 }
@@ -108,11 +111,19 @@ export class LeaderElector {
 
   /**
    * Waits for the lease, then has the work done while renewing it, and gives the lease up when the work has ended.
-   * @param work is to end soon after its signal is aborted, and at once when the reason is a `LeadershipLost`.
-   * @throws LeadershipLost as soon as the lease is lost.
+   * A leader that can't renew has its work ended and, when that is done before the lease runs out, waits for the lease
+   * again: while the API server is away nobody else can take it, and a restart of the program would help nobody.
+   * @param work is to end soon after its signal is aborted, and at once when the reason is a `LeadershipLost`. It may be
+   * called again then.
+   * @throws LeadershipLost when somebody else has taken the lease, or may take it before the work has ended.
    */
   async lead(work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    if (!(await this.#acquire(signal))) return;
+    while (await this.#acquire(signal)) {
+      if ((await this.#leadOnce(work, signal)) === 'done') return;
+    }
+  }
+
+  async #leadOnce(work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<'done' | 'steppedDown'> {
     const workEnds = new AbortController();
     const stop = (): void => workEnds.abort();
     signal.addEventListener('abort', stop, { once: true });
@@ -122,15 +133,17 @@ export class LeaderElector {
       // The lease is kept while the work is being ended, so that nobody else begins before.
       const working = work(workEnds.signal).finally(() => renewalEnds.abort());
       working.catch(() => {});
-      await this.#renew(renewalEnds.signal);
+      if ((await this.#renew(renewalEnds.signal)) === 'lost') {
+        workEnds.abort(new LeadershipLost(this.#name));
+        await this.#stepDown(working);
+        return 'steppedDown';
+      }
       try {
         await working;
       } finally {
         await this.#release();
       }
-    } catch (error) {
-      if (error instanceof LeadershipLost) workEnds.abort(error);
-      throw error;
+      return 'done';
     } finally {
       signal.removeEventListener('abort', stop);
       this.#setLeader(false);
@@ -153,20 +166,36 @@ export class LeaderElector {
     return false;
   }
 
-  /** Resolves when the signal is aborted. @throws LeadershipLost */
-  async #renew(signal: AbortSignal): Promise<void> {
+  /** Resolves when the signal is aborted, or when the lease can't be counted on any more. */
+  async #renew(signal: AbortSignal): Promise<'ended' | 'lost'> {
     const { clock, retryPeriodMs, renewDeadlineMs, logger } = this.#options;
     for (;;) {
       await sleep(clock, retryPeriodMs, signal);
-      if (signal.aborted) return;
+      if (signal.aborted) return 'ended';
       // A try that hangs must not outlast the deadline, and one that comes late is no try any more.
       const leftMs = this.#renewedAt + renewDeadlineMs - clock.now();
       const isRenewed = leftMs > 0 && (await this.#within(leftMs, signal));
       if (signal.aborted || isRenewed) continue;
       if (clock.now() - this.#renewedAt < renewDeadlineMs && !this.#isTaken()) continue;
       logger.error({ lease: this.#name }, 'lost the lease');
-      throw new LeadershipLost(this.#name);
+      return 'lost';
     }
+  }
+
+  /**
+   * Waits for the work to end, for as long as nobody else can lead.
+   * @throws LeadershipLost when somebody else leads, or may lead by now
+   */
+  async #stepDown(working: Promise<void>): Promise<void> {
+    const { clock, leaseDurationMs, logger } = this.#options;
+    // A process that was frozen finds itself here when its lease has run out long ago.
+    const leftMs = this.#isTaken() ? 0 : this.#renewedAt + leaseDurationMs - clock.now();
+    if (leftMs <= 0) throw new LeadershipLost(this.#name);
+    const waiting = new AbortController();
+    const ranOut = sleep(clock, leftMs, waiting.signal).then(() => 'ranOut');
+    const first = await Promise.race([working, ranOut]).finally(() => waiting.abort());
+    if (first === 'ranOut') throw new LeadershipLost(this.#name);
+    logger.info({ lease: this.#name }, 'the work has ended in time');
   }
 
   async #within(ms: number, signal: AbortSignal): Promise<boolean> {

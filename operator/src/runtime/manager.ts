@@ -7,7 +7,7 @@ import { kindKey, type ResourceType } from '../kube/resource-type.ts';
 import { sleep, systemClock, type Clock } from './clock.ts';
 import { makeControllerMetrics } from './controller-metrics.ts';
 import { Controller, defaultConcurrency, resync, type ControllerOptions } from './controller.ts';
-import { HealthServer, type Check } from './health-server.ts';
+import { HealthServer, type Check } from '@riskmodel/core/telemetry/health-server.ts';
 import { LeaderElector, LeadershipLost, makeLeaderMetrics, type LeaderElectionOptions } from './leader-election.ts';
 import { makeReflectorMetrics } from './reflector-metrics.ts';
 import type { ReadonlyStore, Store } from './store.ts';
@@ -54,7 +54,8 @@ export class Manager {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #watches = new Map<string, TypeWatch>();
-  readonly #controllers: { controller: Controller; type: ResourceType }[] = [];
+  /** Each with how another one of it is made, for the next time that this replica leads. */
+  readonly #controllers: { controller: Controller; type: ResourceType; make: () => Controller }[] = [];
   readonly #checks = { live: {} as Record<string, Check>, ready: {} as Record<string, Check> };
   readonly #metrics: ReturnType<typeof makeMetrics>;
   readonly #elector: LeaderElector | undefined;
@@ -108,17 +109,22 @@ export class Manager {
     return this.#watches.get(kindKey(type))?.isServed === true;
   }
 
-  /** To be called before `run`. Types that nobody watches yet are watched, in whole. */
-  addController(options: ControllerOptions): Controller {
+  /**
+   * To be called before `run`. Types that nobody watches yet are watched, in whole.
+   * @returns what it watches
+   */
+  addController(options: ControllerOptions): Pick<Controller, 'watches'> {
     const { name, concurrency = defaultConcurrency } = options;
-    const controller = new Controller(options, {
+    const deps = {
       clock: this.#clock,
       logger: this.#logger,
       metrics: this.#metrics.controller(name, concurrency),
       queueMetrics: this.#metrics.queue(name),
-    });
+    };
+    const make = (): Controller => new Controller(options, deps);
+    const controller = make();
     for (const { type } of controller.watches) this.store(type);
-    this.#controllers.push({ controller, type: options.for });
+    this.#controllers.push({ controller, type: options.for, make });
     return controller;
   }
 
@@ -138,8 +144,8 @@ export class Manager {
   }
 
   /**
-   * Runs until the signal is aborted: probes and caches at once, controllers when the caches are full and this
-   * replica leads.
+   * Runs until the signal is aborted: probes and caches at once, controllers when the caches are full and for as long
+   * as this replica leads.
    * @throws LeadershipLost when another replica may lead; the program must end then.
    */
   async run(signal: AbortSignal): Promise<void> {
@@ -183,6 +189,8 @@ export class Manager {
       ]);
     } finally {
       cancel?.();
+      // A controller works once: what waited in its queue is for the next leader to find.
+      for (const entry of this.#controllers) entry.controller = entry.make();
     }
   }
 

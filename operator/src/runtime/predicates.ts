@@ -6,7 +6,7 @@ import type { StoreEvent } from './store.ts';
 export type Predicate = (event: StoreEvent) => boolean;
 
 /** Passes what comes and goes, and of the updates those for which `hasChanged` holds. */
-function onUpdate(hasChanged: (object: KubeObject, old: KubeObject) => boolean): Predicate {
+export function onUpdate(hasChanged: (object: KubeObject, old: KubeObject) => boolean): Predicate {
   return (event) => event.type !== 'updated' || hasChanged(event.object, event.old);
 }
 

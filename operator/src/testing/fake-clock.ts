@@ -26,6 +26,11 @@ export class FakeClock implements Clock {
     return this.#timers.length;
   }
 
+  /** Lets time pass without a timer firing, as it does for a process that is frozen. */
+  freeze(ms: number): void {
+    this.#now += ms;
+  }
+
   /** Lets that much time pass. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;

@@ -20,7 +20,7 @@ export function makeRun(
       generation: 1,
       ...metadata,
     },
-    spec: { model: 'credit', input: { uri: 'gs://in-put/march.csv' }, ...spec },
+    spec: { model: 'credit', action: 'Predict', input: { uri: 'gs://in-put/march.csv' }, ...spec },
     ...fields,
   };
 }

@@ -5,6 +5,7 @@ import { revisionObjectName, serviceAccountName, stableServiceName, workerName }
 import { revisionManifest } from '../revision.ts';
 import type { WorkloadSettings } from '../settings.ts';
 import { servingPort } from './make-server-deployment.ts';
+import { workerPort } from './make-worker-deployment.ts';
 import { ownedMetadata } from './owned-metadata.ts';
 
 /** The identity of the model's pods; its annotations tie it to one of the cloud's (Workload Identity). */
@@ -88,7 +89,7 @@ export function makeDisruptionBudget(model: RiskModel): KubeObject {
   };
 }
 
-/** Serving pods take requests on their one port; workers take none. */
+/** Pods take requests on their one port: serving pods anybody's, workers those of probes and scrapes. */
 export function makeNetworkPolicy(model: RiskModel, component: Component): KubeObject {
   const { name } = model.metadata;
   const isServer = component === 'server';
@@ -99,7 +100,7 @@ export function makeNetworkPolicy(model: RiskModel, component: Component): KubeO
     spec: {
       podSelector: { matchLabels: podSelector(name, component) },
       policyTypes: ['Ingress'],
-      ...(isServer ? { ingress: [{ ports: [{ port: servingPort, protocol: 'TCP' }] }] } : {}),
+      ingress: [{ ports: [{ port: isServer ? servingPort : workerPort, protocol: 'TCP' }] }],
     },
   };
 }

@@ -48,8 +48,22 @@ function autoscaler(
   };
 }
 
-/** With KEDA the workers are scaled by the queue's length, down to none. */
-export function makeWorkerScaledObject(model: RiskModel, settings: WorkloadSettings): KubeObject {
+/** https://keda.sh/docs/latest/scalers/redis-lists/ */
+function kedaAddress(url: string): Record<string, string> {
+  const { hostname, port, protocol, pathname } = new URL(url);
+  return {
+    address: `${hostname}:${port || '6379'}`,
+    ...(protocol === 'rediss:' && { enableTLS: 'true' }),
+    ...(/^\/\d+$/.test(pathname) && { databaseIndex: pathname.slice(1) }),
+  };
+}
+
+/**
+ * With KEDA the workers are scaled by the queue's length, down to none. Undefined where KEDA can't be told where Redis is:
+ * it takes an address, a user and a password, not the URL that a Secret holds, and would never start the workers.
+ */
+export function makeWorkerScaledObject(model: RiskModel, settings: WorkloadSettings): KubeObject | undefined {
+  if (!('url' in settings.redis)) return undefined;
   const worker = workerName(model.metadata.name);
   const { min, max } = model.spec.batch.workers;
   return {
@@ -65,9 +79,7 @@ export function makeWorkerScaledObject(model: RiskModel, settings: WorkloadSetti
         {
           type: 'redis',
           metadata: {
-            ...('url' in settings.redis
-              ? { address: new URL(settings.redis.url).host }
-              : { addressFromEnv: 'REDIS_URL' }),
+            ...kedaAddress(settings.redis.url),
             // BullMQ's list of the jobs that wait.
             listName: `${redisPrefix(settings, model.metadata.namespace ?? 'default')}:${queueName(model.metadata.name)}:wait`,
             listLength: String(jobsPerWorker),

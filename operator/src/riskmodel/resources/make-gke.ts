@@ -1,20 +1,20 @@
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { podSelector } from '../labels.ts';
+import { labels } from '../labels.ts';
 import { stableServiceName } from '../names.ts';
 import { servingPort } from './make-server-deployment.ts';
 import { ownedMetadata } from './owned-metadata.ts';
 
 // What a model gets where the cluster has the API for it: Google's managed Prometheus and the Gateway API.
 
-/** Has the serving pods' metrics collected. */
+/** Has the metrics of the model's pods collected, those that serve and those that score batches. */
 export function makePodMonitoring(model: RiskModel): KubeObject {
   return {
     apiVersion: 'monitoring.googleapis.com/v1',
     kind: 'PodMonitoring',
     metadata: ownedMetadata(model, model.metadata.name),
     spec: {
-      selector: { matchLabels: podSelector(model.metadata.name, 'server') },
+      selector: { matchLabels: { [labels.name]: 'riskmodel', [labels.model]: model.metadata.name } },
       endpoints: [{ port: 'http', path: '/metrics', interval: '30s' }],
       targetLabels: {
         fromPod: [

@@ -4,10 +4,15 @@ import { labels, modelLabels, podSelector } from '../labels.ts';
 import { revisionObjectName } from '../names.ts';
 import { revisionManifest, revisionName } from '../revision.ts';
 import type { WorkloadSettings } from '../settings.ts';
-import { makePodTemplate } from './pod.ts';
+import { makePodTemplate, type MountedSecret, probe } from './pod.ts';
 
 export const servingPort = 8080;
 
+/**
+ * Seconds in which answers close their connections, before the rest of these is closed. Services move new connections
+ * only: a client that keeps one would else send a request into it at the moment of its end.
+ */
+const partingSeconds = 5;
 /** Seconds that requests in flight get after the pod has stopped taking new ones. */
 const answerSeconds = 25;
 
@@ -55,7 +60,14 @@ function serverPodTemplate(model: RiskModel, revision: string, settings: Workloa
       configMapName: revisionObjectName(name, revision),
       resources: model.spec.online.resources,
       defaultResources,
-      env: { PORT: String(servingPort), RISKMODEL_SHUTDOWN_GRACE: String(answerSeconds) },
+      env: {
+        PORT: String(servingPort),
+        RISKMODEL_REVISION: revision,
+        RISKMODEL_DRAIN_DELAY: String(partingSeconds),
+        RISKMODEL_SHUTDOWN_GRACE: String(answerSeconds),
+        ...accessEnv(settings),
+      },
+      secrets: accessSecrets(settings),
       container: {
         ports: [{ name: 'http', containerPort: servingPort, protocol: 'TCP' }],
         startupProbe: probe('/readyz', { periodSeconds: 2, failureThreshold: 150 }),
@@ -64,13 +76,21 @@ function serverPodTemplate(model: RiskModel, revision: string, settings: Workloa
         // The pod goes on answering until every node has heard that it is going.
         lifecycle: { preStop: { sleep: { seconds: settings.drainSeconds } } },
       },
-      terminationGracePeriodSeconds: settings.drainSeconds + answerSeconds + 5,
+      terminationGracePeriodSeconds: settings.drainSeconds + partingSeconds + answerSeconds + 5,
       labels: podSelector(name, 'server', revision),
     },
     settings,
   );
 }
 
-function probe(path: string, times: { periodSeconds: number; failureThreshold: number }): Record<string, unknown> {
-  return { httpGet: { path, port: 'http', scheme: 'HTTP' }, timeoutSeconds: 2, successThreshold: 1, ...times };
+const apiKeysFolder = '/etc/riskmodel-api-keys';
+
+function accessEnv({ access }: WorkloadSettings): Record<string, string> {
+  return { ...access?.env, ...(access?.apiKeysSecret && { RISKMODEL_API_KEYS_FILE: apiKeysFolder }) };
+}
+
+/** Read as files, since these change in a running pod when the Secret does; variables don't. */
+function accessSecrets({ access }: WorkloadSettings): MountedSecret[] {
+  if (access?.apiKeysSecret === undefined) return [];
+  return [{ volume: 'api-keys', secretName: access.apiKeysSecret, folder: apiKeysFolder }];
 }

@@ -3,7 +3,10 @@ import { controllerReference, type KubeObject } from '../../kube/object.ts';
 import { labels, modelLabels, podSelector } from '../labels.ts';
 import { workerName } from '../names.ts';
 import type { WorkloadSettings } from '../settings.ts';
-import { makePodTemplate } from './pod.ts';
+import { makePodTemplate, probe } from './pod.ts';
+
+/** Probes and metrics. */
+export const workerPort = 8081;
 
 /** A chunk takes about a second; a plan of a large text file longer. What is cut off is done again by another worker. */
 const finishSeconds = 60;
@@ -38,8 +41,13 @@ export function makeWorkerDeployment(model: RiskModel, settings: WorkloadSetting
           resources: model.spec.batch.resources,
           defaultResources,
           // Schedules are the operator's to set: a pod that starts may have an old manifest.
-          env: { RISKMODEL_SCHEDULES: 'operator' },
-          container: {},
+          env: { RISKMODEL_SCHEDULES: 'operator', RISKMODEL_WORKER_PORT: String(workerPort) },
+          container: {
+            ports: [{ name: 'http', containerPort: workerPort, protocol: 'TCP' }],
+            startupProbe: probe('/readyz', { periodSeconds: 2, failureThreshold: 150 }),
+            readinessProbe: probe('/readyz', { periodSeconds: 10, failureThreshold: 3 }),
+            livenessProbe: probe('/livez', { periodSeconds: 10, failureThreshold: 6 }),
+          },
           terminationGracePeriodSeconds: finishSeconds,
           labels: selector,
         },

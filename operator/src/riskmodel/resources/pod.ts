@@ -1,7 +1,7 @@
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import type { Component } from '../labels.ts';
 import { serviceAccountName } from '../names.ts';
-import { redisPrefix, type RedisReference, type WorkloadSettings } from '../settings.ts';
+import { backendEnv, redisPrefix, type RedisReference, type WorkloadSettings } from '../settings.ts';
 
 type Resources = RiskModel['spec']['online']['resources'];
 
@@ -21,19 +21,29 @@ export interface PodOptions {
   defaultResources: Resources;
   env: Record<string, string>;
   container: Record<string, unknown>;
+  /** Secrets to be read as files, of the model's namespace. */
+  secrets?: MountedSecret[];
   terminationGracePeriodSeconds: number;
   labels: Record<string, string>;
 }
 
+export interface MountedSecret {
+  volume: string;
+  secretName: string;
+  folder: string;
+}
+
 /** The template of a pod that runs one program of the image: no privileges, a read-only root, the manifest mounted. */
 export function makePodTemplate(options: PodOptions, settings: WorkloadSettings): Record<string, unknown> {
-  const { model, component, configMapName, labels } = options;
+  const { model, component, configMapName, labels, secrets = [] } = options;
+  const claimName = settings.backend.kind === 'volume' ? settings.backend.claimName : undefined;
   return {
     metadata: { labels },
     spec: {
       serviceAccountName: serviceAccountName(model.metadata.name),
       automountServiceAccountToken: false,
       terminationGracePeriodSeconds: options.terminationGracePeriodSeconds,
+      ...(settings.imagePullSecrets && { imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })) }),
       securityContext: {
         runAsNonRoot: true,
         runAsUser: unprivilegedUser,
@@ -58,16 +68,18 @@ export function makePodTemplate(options: PodOptions, settings: WorkloadSettings)
           terminationMessagePolicy: 'FallbackToLogsOnError',
           volumeMounts: [
             { name: 'manifest', mountPath: manifestFolder, readOnly: true },
-            { name: 'data', mountPath: dataFolder },
+            ...(claimName === undefined ? [] : [{ name: 'data', mountPath: dataFolder }]),
             { name: 'tmp', mountPath: '/tmp' },
+            ...secrets.map(({ volume, folder }) => ({ name: volume, mountPath: folder, readOnly: true })),
           ],
           ...options.container,
         },
       ],
       volumes: [
         { name: 'manifest', configMap: { name: configMapName } },
-        { name: 'data', persistentVolumeClaim: { claimName: settings.storage.claimName } },
+        ...(claimName === undefined ? [] : [{ name: 'data', persistentVolumeClaim: { claimName } }]),
         { name: 'tmp', emptyDir: {} },
+        ...secrets.map(({ volume, secretName }) => ({ name: volume, secret: { secretName } })),
       ],
       topologySpreadConstraints: ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'].map((topologyKey) => ({
         maxSkew: 1,
@@ -79,11 +91,21 @@ export function makePodTemplate(options: PodOptions, settings: WorkloadSettings)
   };
 }
 
+/** A probe of the container's port `http`. */
+export function probe(
+  path: string,
+  times: { periodSeconds: number; failureThreshold: number },
+): Record<string, unknown> {
+  return { httpGet: { path, port: 'http', scheme: 'HTTP' }, timeoutSeconds: 2, successThreshold: 1, ...times };
+}
+
 function makeEnv({ env, model }: PodOptions, settings: WorkloadSettings): Record<string, unknown>[] {
+  const namespace = model.metadata.namespace ?? 'default';
   const plain = {
     RISKMODEL_MANIFESTS: manifestFolder,
-    RISKMODEL_DATA: dataFolder,
-    RISKMODEL_REDIS_PREFIX: redisPrefix(settings, model.metadata.namespace ?? 'default'),
+    ...backendEnv(settings, namespace, dataFolder),
+    RISKMODEL_REDIS_PREFIX: redisPrefix(settings, namespace),
+    ...(settings.logLevel && { RISKMODEL_LOG_LEVEL: settings.logLevel }),
     ...env,
   };
   return [redisEnv(settings.redis), ...Object.entries(plain).map(([name, value]) => ({ name, value }))];
