@@ -10,7 +10,7 @@ import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel
 import { runningIn, until } from '../src/testing/processes.ts';
 
 // npm, a shell, Node, server, queue-worker and Redis, all of them real.
-jest.setTimeout(90_000);
+jest.setTimeout(180_000);
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const example = join(root, 'examples', 'credit-default');
@@ -41,7 +41,7 @@ async function start(command: string, args: string[]): Promise<ChildProcess> {
   let printed = '';
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (printed += String(text)));
   const ended = once(child, 'exit').then(() => Promise.reject(new Error(`it ended: ${printed}`)));
-  await Promise.race([ended, until(() => printed.includes('Ctrl-C stops it'), 60_000)]);
+  await Promise.race([ended, until(() => printed.includes('Ctrl-C stops it'), 90_000)]);
   ended.catch(() => {});
   return child;
 }
@@ -66,5 +66,5 @@ test.each([
   // npm, its shell, Node, server, queue-worker, Redis and its shell
   expect(runningIn(folder).length).toBeGreaterThanOrEqual(6);
   process.kill(pid as number, signal);
-  await until(() => runningIn(folder).length === 0, 10_000);
+  await until(() => runningIn(folder).length === 0, 60_000);
 });

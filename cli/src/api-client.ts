@@ -22,17 +22,21 @@ export class ServerUnreachable extends CommandError {
   }
 }
 
+type BatchRequest = Pick<Batch, 'model' | 'action' | 'input' | 'format'> & { idempotencyKey?: string };
+
 const timeoutMs = 60_000;
 
 /** The server's HTTP API, as far as the commands use it. Every call throws ApiError or ServerUnreachable. */
 export class ApiClient {
   /** The server's base URL. */
   readonly url: string;
+  readonly #token: string | undefined;
   readonly #signal: AbortSignal | undefined;
 
-  /** `signal` gives up calls under way. */
-  constructor(url: string, signal?: AbortSignal) {
+  /** `token` tells the server who calls; `signal` gives up calls under way. */
+  constructor(url: string, { token, signal }: { token?: string | undefined; signal?: AbortSignal | undefined } = {}) {
     this.url = url;
+    this.#token = token;
     this.#signal = signal;
   }
 
@@ -48,7 +52,7 @@ export class ApiClient {
     return answer.predictions;
   }
 
-  async submitBatch(request: { model: string; input: string; idempotencyKey?: string }): Promise<Batch> {
+  async submitBatch(request: BatchRequest): Promise<Batch> {
     return (await this.#call('POST', '/batches', JSON.stringify(request))) as Batch;
   }
 
@@ -71,11 +75,20 @@ export class ApiClient {
     const response = await this.#fetch(method, path, body);
     const text = await response.text();
     const answer = parseJson(text);
-    if (!response.ok) throw new ApiError(response.status, errorMessage(answer, text, response.status));
+    if (!response.ok) throw new ApiError(response.status, this.#failure(response.status, answer, text));
     if (answer === undefined && text !== '') {
       throw new CommandError(`${this.url}${path} did not answer with JSON: is it a riskmodel server?`);
     }
     return answer;
+  }
+
+  #failure(status: number, answer: unknown, text: string): string {
+    const { url } = this;
+    if (status === 403) return `${url} knows the caller, who may not do this`;
+    if (status !== 401) return errorMessage(answer, text, status);
+    return this.#token === undefined
+      ? `${url} wants to know who calls: give it an API key or a token in RISKMODEL_TOKEN`
+      : `${url} does not accept the API key or token: it may have expired, be withdrawn, or be meant for another server`;
   }
 
   async #fetch(method: string, path: string, body: string | undefined): Promise<Response> {
@@ -83,7 +96,11 @@ export class ApiClient {
     try {
       return await fetch(`${this.url}${path}`, {
         method,
-        ...(body !== undefined && { body, headers: { 'content-type': 'application/json' } }),
+        ...(body !== undefined && { body }),
+        headers: {
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(this.#token !== undefined && { authorization: `Bearer ${this.#token}` }),
+        },
         signal: this.#signal ? AbortSignal.any([timeout, this.#signal]) : timeout,
       });
     } catch (cause) {

@@ -29,16 +29,18 @@ export function batchLines(batch: Batch, now: Date): string[] {
   const facts: [string, string | undefined][] = [
     ['batch', batch.id],
     ['model', batch.model],
+    ['action', batch.action],
     ['input', batch.input],
     ['state', state],
     [
       'rows',
-      `${formatCount(rows.done)}${rows.total === null ? '' : ` of ${formatCount(rows.total)}`} scored` +
+      `${formatCount(rows.done)}${rows.total === null ? '' : ` of ${formatCount(rows.total)}`} ${batch.action === 'LoadFeatures' ? 'loaded' : 'scored'}` +
         (isForNothing ? '; nothing was written to the results' : ''),
     ],
     ['rejected', formatRows(rows.failed)],
     ['time', seconds === undefined ? undefined : `${seconds.toFixed(2)} s${speed}`],
     ['results', output.results ?? undefined],
+    ['files', output.files],
     ['metrics', output.metrics ?? undefined],
     ['rejects', output.rejects ?? undefined],
     ['error', error && `${error.code}: ${error.message}`],

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
@@ -9,6 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { ensureRedis, type LocalRedis } from './local-redis.ts';
+
+// Redis starts in each test.
+jest.setTimeout(90_000);
 
 const withoutRedisUrl = { PATH: process.env['PATH'] };
 const silent = (): void => {};
@@ -51,7 +54,7 @@ async function answers(url: string): Promise<boolean> {
 }
 
 async function until(condition: () => Promise<boolean>): Promise<boolean> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 800; tries++) {
     if (await condition()) return true;
     await sleep(50);
   }

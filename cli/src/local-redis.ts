@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { messageOf } from '@riskmodel/core/errors.ts';
 import { CommandError } from './errors.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '@riskmodel/core/free-port.ts';
 import { isRunning, spawnProgram, stopChild } from './lifeline.ts';
 import { findRedisProgram, installRedis } from './redis-program.ts';
 

@@ -16,6 +16,19 @@ export function serverOption(): Option {
   return new Option('--server <url>', `the server's address (RISKMODEL_SERVER, else ${defaultServer})`);
 }
 
+/** `--token TOKEN` */
+export function tokenOption(): Option {
+  return new Option('--token <token>', "an API key or OIDC token (RISKMODEL_TOKEN, which other users can't see)");
+}
+
+/** What the server is to know the caller by, if it asks. Throws UsageError when no header can hold it. */
+export function callerToken(option: string | undefined, { env }: Terminal): string | undefined {
+  const token = (option ?? env['RISKMODEL_TOKEN'])?.trim();
+  if (token === undefined || token === '') return undefined;
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new UsageError(`${option === undefined ? 'RISKMODEL_TOKEN' : '--token'}: must be one word of ASCII characters`);
+}
+
 /** The server's base URL without a slash at its end. Throws UsageError when it is none. */
 export function serverUrl(option: string | undefined, { env }: Terminal): string {
   const text = option ?? (env['RISKMODEL_SERVER'] || defaultServer);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { freePort } from './free-port.ts';
+import { freePort } from '@riskmodel/core/free-port.ts';
 import { runCommand } from './testing/fake-terminal.ts';
 
 describe('a command that is called wrongly exits 2 and says how to call it, in one line', () => {
@@ -79,6 +79,8 @@ test.each([
   [['batch', 'list']],
   [['batch', 'get']],
   [['batch', 'cancel']],
+  [['key']],
+  [['key', 'create']],
 ])('%j --help shows an example', async (command) => {
   const { exitCode, stdout, stderr } = await runCommand([...command, '--help']);
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });

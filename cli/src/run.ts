@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addBatch } from './commands/batch.ts';
+import { addConvert } from './commands/convert.ts';
+import { addKey } from './commands/key.ts';
 import { addPredict } from './commands/predict.ts';
 import { addUp } from './commands/up.ts';
 import { addValidate } from './commands/validate.ts';
@@ -42,6 +44,8 @@ function makeProgram(terminal: Terminal, examples: Examples | undefined): Comman
   addPredict(program, terminal);
   addBatch(program, terminal);
   addValidate(program, terminal);
+  addKey(program, terminal);
+  addConvert(program, terminal);
   program.addHelpText(
     'after',
     `
@@ -51,6 +55,7 @@ Examples:
   riskmodel batch submit --model credit-default --input gs://applications/today.parquet --wait
 
 The server's address is http://127.0.0.1:8080, or that of --server or RISKMODEL_SERVER.
+A server that wants to know who calls is given the key or token of --token or RISKMODEL_TOKEN.
 Exit codes: 0 done, 1 failed, 2 called wrongly.`,
   );
   return program;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseManifests } from '@riskmodel/core/riskmodel/manifest.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
-import { unusedFieldsLine } from './unused-fields.ts';
+import { unsupportedEngineLine, unusedFieldsLine } from './unused-fields.ts';
 
 function model(spec: object, name = 'loans'): RiskModel {
   const manifest = {
@@ -27,7 +27,10 @@ describe('what a manifest asks for and one machine does not do', () => {
     ],
     [
       'fields that one machine does use',
-      { online: { cache: { ttl: '30s' } }, batch: { output: { dataset: 'risk' }, chunkRows: 1_000 } },
+      {
+        online: { cache: { ttl: '30s' } },
+        batch: { output: { dataset: 'risk', uri: 'gs://results' }, chunkRows: 1_000 },
+      },
       undefined,
     ],
     ['one limit of two', { online: { replicas: { min: 3 } } }, 'online.replicas'],
@@ -38,13 +41,12 @@ describe('what a manifest asks for and one machine does not do', () => {
         batch: {
           workers: { max: 5 },
           resources: { limits: { memory: '1Gi' } },
-          output: { uri: 'gs://staging/here' },
           schedules: [{ name: 'nightly', cron: '0 3 * * *', input: 'gs://applications/today.csv' }],
           triggers: [{ bucket: 'applications' }],
         },
         revisionHistoryLimit: 5,
       },
-      'online.replicas, online.resources, batch.workers, batch.resources, batch.triggers, batch.output.uri, revisionHistoryLimit',
+      'online.replicas, online.resources, batch.workers, batch.resources, batch.triggers, revisionHistoryLimit',
     ],
   ];
   test.each(cases)('%s', (_why, spec, fields) => {
@@ -61,4 +63,15 @@ describe('what a manifest asks for and one machine does not do', () => {
       'not used on one machine: retail: online.replicas; large: revisionHistoryLimit',
     );
   });
+});
+
+test('models whose batches only BigQuery can score are named', () => {
+  const models = [
+    model({ batch: { engine: 'BigQueryML' } }, 'retail'),
+    model({ batch: { engine: 'Worker' } }, 'small'),
+    model({}, 'large'),
+  ];
+  expect(unsupportedEngineLine(models)).toMatch(/^batches of retail will fail on one machine \(UnsupportedEngine\)/);
+  expect(unusedFieldsLine(models)).toBeUndefined();
+  expect(unsupportedEngineLine(models.slice(1))).toBeUndefined();
 });

@@ -9,7 +9,6 @@ const clusterFields = [
   'batch.workers',
   'batch.resources',
   'batch.triggers',
-  'batch.output.uri',
   'revisionHistoryLimit',
 ];
 
@@ -33,6 +32,13 @@ export function unusedFieldsLine(models: RiskModel[]): string | undefined {
   if (found.length === 0) return undefined;
   const texts = found.map(({ name, fields }) => (models.length === 1 ? fields : `${name}: ${fields}`));
   return `not used on one machine: ${texts.join('; ')}`;
+}
+
+/** What does not work at all, in one line; undefined when everything does. */
+export function unsupportedEngineLine(models: RiskModel[]): string | undefined {
+  const names = models.filter(({ spec }) => spec.batch.engine === 'BigQueryML').map(({ metadata }) => metadata.name);
+  if (names.length === 0) return undefined;
+  return `batches of ${names.join(', ')} will fail on one machine (UnsupportedEngine): spec.batch.engine BigQueryML needs BigQuery; leave it out to score files here`;
 }
 
 function valueAt(object: unknown, path: string): unknown {

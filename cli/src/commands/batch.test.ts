@@ -39,6 +39,15 @@ describe('submit', () => {
     ]);
   });
 
+  test('--format goes with the request; one that is none is a wrong call', async () => {
+    await batch([...submit, '--format', 'csv'], [202, queued]);
+    expect(JSON.parse(server?.requests[0]?.body ?? '')).toMatchObject({ format: 'csv' });
+    await server?.close();
+    const wrong = await batch([...submit, '--format', 'xlsx'], [202, queued]);
+    expect(wrong).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('json, ndjson, csv, parquet') });
+    expect(server?.requests).toEqual([]);
+  });
+
   test('--wait prints each state, then rows, speed, tables and metrics', async () => {
     const result = await batch([...submit, '--wait'], [202, queued], [200, scoring], [200, sampleBatch()]);
     expect(result.stderr).toBe(

@@ -1,21 +1,24 @@
-import type { Command } from 'commander';
-import type { Batch } from '@riskmodel/core/batches/batch.ts';
+import { Option, type Command } from 'commander';
+import { batchActions, batchInputFormats, type Batch } from '@riskmodel/core/batches/batch.ts';
 import { ApiClient } from '../api-client.ts';
 import { batchLines, batchTable } from '../batch-text.ts';
 import { commandLine } from '../command-line.ts';
 import { CommandError } from '../errors.ts';
-import { outputOption, serverOption, serverUrl, type OutputFormat } from '../options.ts';
+import { callerToken, outputOption, serverOption, serverUrl, tokenOption, type OutputFormat } from '../options.ts';
 import { printJson, printLine, type Terminal } from '../terminal.ts';
 import { watchBatch } from '../watch-batch.ts';
 
 interface CommonOptions {
+  token?: string;
   server?: string;
   output: OutputFormat;
 }
 
 interface SubmitOptions extends CommonOptions {
   model: string;
+  action?: NonNullable<Batch['action']>;
   input: string;
+  format?: NonNullable<Batch['format']>;
   idempotencyKey?: string;
   wait?: boolean;
 }
@@ -40,10 +43,24 @@ Examples:
     .command('submit')
     .description('Queue a file of a bucket to be scored.')
     .requiredOption('-m, --model <name>', "the model's name")
-    .requiredOption('-i, --input <uri>', 'the file: gs://BUCKET/PATH (JSON, NDJSON, CSV or Parquet)')
+    .requiredOption(
+      '-i, --input <uri>',
+      'the file: gs://BUCKET/PATH (JSON, NDJSON, CSV or Parquet); several: gs://BUCKET/FOLDER/ or gs://BUCKET/*.csv',
+    )
+    .addOption(
+      new Option('--format <format>', "its format, where name and first bytes don't tell it").choices(
+        batchInputFormats,
+      ),
+    )
+    .addOption(
+      new Option('--action <action>', "LoadFeatures writes the file's features to the model's feature store").choices(
+        batchActions,
+      ),
+    )
     .option('--idempotency-key <key>', 'submitted again with the same key, it is the same batch')
     .option('--wait', 'show the progress and wait for the end; exit 1 when the batch failed')
     .addOption(serverOption())
+    .addOption(tokenOption())
     .addOption(outputOption())
     .addHelpText(
       'after',
@@ -61,6 +78,7 @@ Locally gs://BUCKET/PATH is the file PATH in the folder .riskmodel/buckets/BUCKE
     .description('List the newest batches.')
     .option('-m, --model <name>', 'only those of this model')
     .addOption(serverOption())
+    .addOption(tokenOption())
     .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  riskmodel batch list --model credit-default')
     .action(async (options: CommonOptions & { model?: string }) => {
@@ -75,6 +93,7 @@ Locally gs://BUCKET/PATH is the file PATH in the folder .riskmodel/buckets/BUCKE
     .description('Show one batch: its state, rows, tables, metrics and error.')
     .argument('<id>', "the batch's id")
     .addOption(serverOption())
+    .addOption(tokenOption())
     .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  riskmodel batch get 7c9e6679-7425-40de-944b-e07fc1f90ae7')
     .action(async (id: string, options: CommonOptions) => {
@@ -86,6 +105,7 @@ Locally gs://BUCKET/PATH is the file PATH in the folder .riskmodel/buckets/BUCKE
     .description('Call off a batch that has not been committed.')
     .argument('<id>', "the batch's id")
     .addOption(serverOption())
+    .addOption(tokenOption())
     .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  riskmodel batch cancel 7c9e6679-7425-40de-944b-e07fc1f90ae7')
     .action((id: string, options: CommonOptions) => cancel(id, options, terminal));
@@ -94,8 +114,14 @@ Locally gs://BUCKET/PATH is the file PATH in the folder .riskmodel/buckets/BUCKE
 async function submit(options: SubmitOptions, terminal: Terminal): Promise<void> {
   const { env, signal } = terminal;
   const client = open(options, terminal);
-  const { model, input, idempotencyKey } = options;
-  const submitted = await client.submitBatch({ model, input, ...(idempotencyKey !== undefined && { idempotencyKey }) });
+  const { model, action, input, format, idempotencyKey } = options;
+  const submitted = await client.submitBatch({
+    model,
+    input,
+    ...(action !== undefined && { action }),
+    ...(format !== undefined && { format }),
+    ...(idempotencyKey !== undefined && { idempotencyKey }),
+  });
   if (!options.wait) {
     if (options.output === 'json') printJson(terminal.stdout, submitted);
     else {
@@ -121,7 +147,10 @@ async function cancel(id: string, options: CommonOptions, terminal: Terminal): P
 }
 
 function open(options: CommonOptions, terminal: Terminal): ApiClient {
-  return new ApiClient(serverUrl(options.server, terminal), terminal.signal);
+  return new ApiClient(serverUrl(options.server, terminal), {
+    token: callerToken(options.token, terminal),
+    signal: terminal.signal,
+  });
 }
 
 function printBatch(batch: Batch, output: OutputFormat, { stdout }: Terminal): void {

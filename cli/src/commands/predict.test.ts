@@ -78,3 +78,38 @@ test('a server of another kind is an error', async () => {
     stderr: expect.stringContaining('did not answer with JSON: is it a riskmodel server?'),
   });
 });
+
+async function predictAs(status: number, args: string[], env: NodeJS.ProcessEnv = {}) {
+  server = await startFakeServer(() => [status, status === 200 ? one[1] : { error: 'Unauthorized' }]);
+  const result = await runCommand(['predict', '-m', 'small', '-d', '{}', ...args, '--server', server.url], { env });
+  return { ...result, authorization: server.requests[0]?.authorization };
+}
+
+describe('a server that wants to know who calls', () => {
+  test.each([
+    ['--token', ['--token', 'rmk_1'], {}, 'Bearer rmk_1'],
+    ['RISKMODEL_TOKEN, without the line break that files end with', [], { RISKMODEL_TOKEN: 'rmk_2\n' }, 'Bearer rmk_2'],
+    ['--token, when there are both', ['--token', 'rmk_1'], { RISKMODEL_TOKEN: 'rmk_2' }, 'Bearer rmk_1'],
+    ['nothing, when there is neither', [], {}, undefined],
+  ])('is given %s', async (_what, args, env, authorization) => {
+    expect(await predictAs(200, args, env)).toMatchObject({ exitCode: 0, authorization });
+  });
+
+  test.each([
+    ['no token', 401, [], /wants to know who calls: give it an API key or a token in RISKMODEL_TOKEN\n$/],
+    ['a wrong token', 401, ['--token', 'rmk_secret'], /does not accept the API key or token/],
+    ['a caller who may not', 403, ['--token', 'rmk_secret'], /knows the caller, who may not do this\n$/],
+  ])('and got %s is named, with what to do and without the token', async (_why, status, args, message) => {
+    const { exitCode, stdout, stderr } = await predictAs(status, args);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toContain('rmk_secret');
+  });
+
+  test('is not sent a token that no header can hold', async () => {
+    const { exitCode, stderr } = await predictAs(200, ['--token', 'two words']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toBe('riskmodel: --token: must be one word of ASCII characters\n');
+    expect(server?.requests).toEqual([]);
+  });
+});

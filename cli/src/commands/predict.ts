@@ -4,11 +4,12 @@ import { ApiClient } from '../api-client.ts';
 import { UsageError } from '../errors.ts';
 import { jsonRows } from '../json-rows.ts';
 import { readText } from '../read-text.ts';
-import { outputOption, serverOption, serverUrl, type OutputFormat } from '../options.ts';
+import { callerToken, outputOption, serverOption, serverUrl, tokenOption, type OutputFormat } from '../options.ts';
 import { printJson, printLine, type Terminal } from '../terminal.ts';
 import { textTable } from '../text-table.ts';
 
 interface PredictOptions {
+  token?: string;
   model: string;
   data?: string;
   file?: string;
@@ -25,6 +26,7 @@ export function addPredict(program: Command, terminal: Terminal): void {
     .option('-d, --data <json>', 'a JSON object by feature name, or an array of them')
     .option('--file <path>', 'a file with such JSON, or with one object a line (NDJSON); - is standard input')
     .addOption(serverOption())
+    .addOption(tokenOption())
     .addOption(outputOption())
     .addHelpText(
       'after',
@@ -41,7 +43,10 @@ Prints the probability of class 0 and of class 1 for each row; -o json prints th
 
 async function predict(options: PredictOptions, terminal: Terminal): Promise<void> {
   const instances = await readRows(options, terminal);
-  const client = new ApiClient(serverUrl(options.server, terminal), terminal.signal);
+  const client = new ApiClient(serverUrl(options.server, terminal), {
+    token: callerToken(options.token, terminal),
+    signal: terminal.signal,
+  });
   const predictions = await client.predict(options.model, instances);
   if (options.output === 'json') {
     printJson(terminal.stdout, predictions);

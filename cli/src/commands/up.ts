@@ -8,7 +8,7 @@ import { outputOption, wholeNumber, type OutputFormat } from '../options.ts';
 import { shortPath } from '../short-path.ts';
 import { aborted } from '../shutdown-signal.ts';
 import { printError, printJson, printLine, type Terminal, type TextOutput } from '../terminal.ts';
-import { unusedFieldsLine } from '../unused-fields.ts';
+import { unsupportedEngineLine, unusedFieldsLine } from '../unused-fields.ts';
 
 interface UpOptions {
   filename: string[];
@@ -65,8 +65,9 @@ async function up(options: UpOptions, terminal: Terminal, examples?: Examples): 
   });
   try {
     const seconds = (performance.now() - startedAt) / 1_000;
-    const unused = unusedFieldsLine(system.models);
-    if (unused !== undefined) printLine(stderr, unused);
+    for (const line of [unusedFieldsLine(system.models), unsupportedEngineLine(system.models)]) {
+      if (line !== undefined) printLine(stderr, line);
+    }
     if (options.output === 'json') printJson(stdout, summary(system));
     else printWelcome(system, { seconds, examples: examples ?? (await writeExamples(system)), env }, stdout);
     const failure = await Promise.race([system.failed, aborted(signal)]);

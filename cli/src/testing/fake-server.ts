@@ -6,6 +6,8 @@ export interface SeenRequest {
   method: string;
   path: string;
   body: string;
+  /** Of the header `authorization`, if there is one. */
+  authorization?: string;
 }
 
 export interface FakeServer {
@@ -20,7 +22,13 @@ export async function startFakeServer(answer: (request: SeenRequest) => [number,
   const requests: SeenRequest[] = [];
   const server = createServer((request, response) => {
     void text(request).then((body) => {
-      const seen = { method: request.method ?? '', path: request.url ?? '', body };
+      const { authorization } = request.headers;
+      const seen: SeenRequest = {
+        method: request.method ?? '',
+        path: request.url ?? '',
+        body,
+        ...(authorization !== undefined && { authorization }),
+      };
       requests.push(seen);
       const [status, value] = answer(seen);
       response.writeHead(status, { 'content-type': 'application/json' });
