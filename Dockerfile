@@ -40,7 +40,6 @@ RUN chmod -R u=rwX,go=rX . && find . -exec touch --no-dereference --date=@0 {} +
 FROM ${BASE_IMAGE} AS sources
 WORKDIR /app
 COPY package.json ./
-COPY crds crds/
 COPY core core/
 COPY server server/
 COPY queue-worker queue-worker/

@@ -129,3 +129,37 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end }}
+
+{{/* Who may call models, in the variables of their pods; empty values say nothing. */}}
+{{- define "risk-model.accessEnv" -}}
+{{- $auth := .Values.auth }}
+{{- $asksKeys := contains "api-key" $auth.mode }}
+{{- $asksTokens := contains "oidc" $auth.mode }}
+{{- if and $asksKeys (not $auth.apiKeys.secretName) }}
+{{- fail "auth.apiKeys.secretName: is required with api-key in auth.mode" }}
+{{- end }}
+{{- if and $asksTokens (not (and $auth.oidc.audience $auth.oidc.allowedEmails)) }}
+{{- fail "auth.oidc: audience and allowedEmails are required with oidc in auth.mode" }}
+{{- end }}
+{{- if and $asksTokens $auth.oidc.issuer (not $auth.oidc.jwksUri) }}
+{{- fail "auth.oidc.jwksUri: is required with auth.oidc.issuer" }}
+{{- end }}
+{{- $env := dict "RISKMODEL_AUTH" (ternary "" $auth.mode (eq $auth.mode "none")) }}
+{{- if $asksKeys }}
+{{- $_ := set $env "RISKMODEL_API_KEYS_SECRET" $auth.apiKeys.secretName }}
+{{- end }}
+{{- if $asksTokens }}
+{{- $_ := set $env "RISKMODEL_OIDC_ISSUER" $auth.oidc.issuer }}
+{{- $_ := set $env "RISKMODEL_OIDC_JWKS_URI" $auth.oidc.jwksUri }}
+{{- $_ := set $env "RISKMODEL_OIDC_AUDIENCE" $auth.oidc.audience }}
+{{- $_ := set $env "RISKMODEL_OIDC_ALLOWED_EMAILS" (join "," $auth.oidc.allowedEmails) }}
+{{- end }}
+{{- $_ := set $env "RISKMODEL_RATE_LIMIT_ONLINE" .Values.rateLimit.online }}
+{{- $_ := set $env "RISKMODEL_RATE_LIMIT_BATCH" .Values.rateLimit.batch }}
+{{- range $name, $value := $env }}
+{{- if $value }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
+{{- end }}

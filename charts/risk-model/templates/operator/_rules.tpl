@@ -1,24 +1,33 @@
 {{/*
-Everything that the operator is allowed to do with models, batches and their objects. get comes with list and watch,
-since it shows nothing that they don't. There is no right to read Secrets: pods name theirs, and the kubelet fetches them.
+Everything that the operator is allowed to do with models, batches and their objects; test/operator/rights.test.ts fails
+for a right that is missing, and for one that nothing uses. There is no right to read Secrets: pods name theirs, and the
+kubelet fetches them. An object that the caches don't hold is looked for by get before it is made, since it may be
+somebody else's.
 */}}
 {{- define "risk-model.operatorRules" -}}
 # Models are what is reconciled; their finalizers are set by a patch.
 - apiGroups: [riskmodel.io]
   resources: [riskmodels]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
+{{- if include "risk-model.webhookEnabled" . }}
+# The webhook warns of a batch whose model is not there.
+- apiGroups: [riskmodel.io]
+  resources: [riskmodels]
+  verbs: [get]
+{{- end }}
 # Their state is told by server-side apply of the status alone.
 - apiGroups: [riskmodel.io]
   resources: [riskmodels/status]
   verbs: [patch]
-# Models' objects name them as owner with blockOwnerDeletion, which OwnerReferencesPermissionEnforcement asks this for.
+# Models' objects name them as owner with blockOwnerDeletion. No request shows that this is used: the admission plugin
+# OwnerReferencesPermissionEnforcement, which some clusters have on, asks for it with each of those objects.
 - apiGroups: [riskmodel.io]
   resources: [riskmodels/finalizers]
   verbs: [update]
 # Batch runs get a finalizer by a patch, and are deleted when their ttlSecondsAfterFinished is over.
 - apiGroups: [riskmodel.io]
   resources: [batchpredictions]
-  verbs: [get, list, watch, patch, delete]
+  verbs: [list, watch, patch, delete]
 # Their progress is mirrored by server-side apply of the status alone.
 - apiGroups: [riskmodel.io]
   resources: [batchpredictions/status]
@@ -38,7 +47,7 @@ since it shows nothing that they don't. There is no right to read Secrets: pods 
 # Why a revision does not become ready is read from its pods.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Serving pods and workers are scaled by autoscalers, which go when serving is off or KEDA takes over.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
@@ -55,19 +64,19 @@ since it shows nothing that they don't. There is no right to read Secrets: pods 
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
-# Where KEDA is installed, workers are scaled by the length of their queue.
+# Where KEDA is installed, workers are scaled by the length of their queue. It goes with the model.
 - apiGroups: [keda.sh]
   resources: [scaledobjects]
-  verbs: [get, list, watch, create, patch, delete]
-# On GKE, Managed Service for Prometheus scrapes models.
+  verbs: [get, list, watch, create, patch]
+# On GKE, Managed Service for Prometheus scrapes models. It goes with the model.
 - apiGroups: [monitoring.googleapis.com]
   resources: [podmonitorings]
-  verbs: [get, list, watch, create, patch, delete]
-# Where a Gateway is named in the values, models get routes at it.
+  verbs: [get, list, watch, create, patch]
+# Where a Gateway is named in the values, models get routes at it, which go when it is named no longer.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, list, watch, create, patch, delete]
-# On GKE, a Gateway's load balancer is told what a healthy model answers.
+# On GKE, a Gateway's load balancer is told what a healthy model answers, as long as there is a Gateway.
 - apiGroups: [networking.gke.io]
   resources: [healthcheckpolicies]
   verbs: [get, list, watch, create, patch, delete]
