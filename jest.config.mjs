@@ -5,6 +5,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   coverageProvider: 'v8',
   testMatch: ['<rootDir>/**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '/.cache/', '/.riskmodel/'],
+  // `npm test -- --long` runs those that take a quarter of an hour.
+  testPathIgnorePatterns: ['/node_modules/', '/.cache/', '/.riskmodel/', '\\.long\\.test\\.ts$'],
   modulePathIgnorePatterns: ['/.cache/', '/.riskmodel/'],
 };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { parse } from 'yaml';
+import { makeWebhookMetrics } from '../../operator/src/admission/webhook-metrics.ts';
 import { makeRequestMetrics } from '../../operator/src/kube/request-metrics.ts';
 import type { ResourceType } from '../../operator/src/kube/resource-type.ts';
 import { optionalTypes, ownedTypes, pods, riskModels } from '../../operator/src/riskmodel/resource-types.ts';
@@ -10,6 +11,7 @@ import { makeControllerMetrics } from '../../operator/src/runtime/controller-met
 import { eventType } from '../../operator/src/runtime/event-recorder.ts';
 import { leaseType, makeLeaderMetrics } from '../../operator/src/runtime/leader-election.ts';
 import { makeQueueMetrics } from '../../operator/src/runtime/work-queue-metrics.ts';
+import { makeWorkerMetrics } from '@riskmodel/queue-worker/telemetry/metrics.ts';
 import { makeMetrics } from '../../server/src/telemetry/metrics.ts';
 import { ensureBinaries } from '../harness/cluster/binaries.ts';
 import { repository } from '../harness/local-system.ts';
@@ -25,6 +27,7 @@ import {
   type RenderedObject,
   type Values,
 } from './helm-chart.ts';
+import { variants } from './variants.ts';
 
 jest.setTimeout(60_000);
 
@@ -38,53 +41,12 @@ beforeAll(async () => {
   chart = new HelmChart(helm);
 }, buildTimeoutMs);
 
-/** Every kind of installation that values.yaml speaks of. */
-const variants: [name: string, values: Values][] = [
-  ['default values', {}],
-  ['one namespace, the release’s own', { scope: 'Namespaced' }],
-  ['one namespace, another', { scope: 'Namespaced', watchNamespace: 'credit' }],
-  ['a Redis without a password', { redis: { url: 'rediss://redis.example:6380/1' } }],
-  ['a Redis whose URL is in a Secret', { redis: { existingSecret: { name: 'queue', key: 'REDIS' } } }],
-  ['a bundled Redis that forgets', { redis: { bundled: { persistence: { enabled: false } } } }],
-  ['several namespaces of models', { modelNamespaces: ['credit', 'fraud'], storage: { create: { enabled: true } } }],
-  ['an image by digest', { image: { repository: 'registry.example/riskmodel', digest: `sha256:${'0'.repeat(64)}` } }],
-  ['a Gateway', { models: { gateway: { name: 'public', namespace: 'edge' } } }],
-  ['Workload Identity', { models: { serviceAccountAnnotations: { 'iam.gke.io/gcp-service-account': 'a@b' } } }],
-  ['monitoring by Google', { metrics: { podMonitoring: { enabled: true } } }],
-  ['monitoring by the Prometheus Operator', { metrics: { serviceMonitor: { enabled: true, labels: { a: 'b' } } } }],
-  ['a dashboard', { dashboard: { enabled: true, namespace: 'grafana', annotations: { grafana_folder: 'Risk' } } }],
-  ['no webhook', { webhook: { enabled: false } }],
-  [
-    'a webhook that must answer',
-    { webhook: { failurePolicy: 'Fail', port: 10250, namespaceSelector: { matchLabels: { a: 'b' } } } },
-  ],
-  ['a certificate by cert-manager', { webhook: { certManager: { enabled: true } } }],
-  ['a certificate by an issuer', { webhook: { certManager: { enabled: true, issuerRef: { name: 'ours' } } } }],
-  ['no CRDs', { crds: { install: false } }],
-  ['no roles', { rbac: { create: false, userRoles: false }, serviceAccount: { create: false, name: 'ours' } }],
-  [
-    'everything about the operator’s pods',
-    {
-      imagePullSecrets: [{ name: 'registry' }],
-      operator: {
-        replicas: 3,
-        extraEnv: [{ name: 'TZ', value: 'UTC' }],
-        podLabels: { team: 'risk' },
-        podAnnotations: { a: 'b' },
-        nodeSelector: { 'kubernetes.io/arch': 'amd64' },
-        tolerations: [{ operator: 'Exists' }],
-        affinity: { nodeAffinity: {} },
-        priorityClassName: 'system-cluster-critical',
-      },
-    },
-  ],
-];
-
 const clusterScoped = new Set([
   'CustomResourceDefinition',
   'ClusterRole',
   'ClusterRoleBinding',
   'ValidatingWebhookConfiguration',
+  'ClusterRules',
 ]);
 
 describe.each(variants)('with %s', (_name, values) => {
@@ -202,6 +164,7 @@ describe('what the operator is told', () => {
       RISKMODEL_WEBHOOK_CONFIGURATION: 'rm-risk-model-webhook',
       RISKMODEL_IMAGE: 'riskmodel:0.1.0',
       RISKMODEL_IMAGE_PULL_POLICY: 'IfNotPresent',
+      RISKMODEL_MODELS_LOG_LEVEL: 'info',
       REDIS_URL: { secretKeyRef: { name: 'rm-risk-model-redis', key: 'url' } },
       RISKMODEL_REDIS_SECRET_NAME: 'rm-risk-model-redis',
       RISKMODEL_REDIS_SECRET_KEY: 'url',
@@ -241,6 +204,39 @@ describe('what the operator is told', () => {
       { models: { serviceAccountAnnotations: { 'a/b': 'c"d' } } },
       { RISKMODEL_SERVICE_ACCOUNT_ANNOTATIONS: '{"a/b":"c\\"d"}' },
     ],
+    [
+      'Secrets of the registry are named for models’ pods',
+      { models: { imagePullSecrets: [{ name: 'registry' }, { name: 'mirror' }] } },
+      { RISKMODEL_IMAGE_PULL_SECRETS: 'registry,mirror' },
+    ],
+    ['nobody is asked who calls', {}, { RISKMODEL_AUTH: undefined, RISKMODEL_OIDC_ISSUER: undefined }],
+    [
+      'callers show keys',
+      { auth: { mode: 'api-key', apiKeys: { secretName: 'callers' } }, rateLimit: { online: '100/s', batch: '10/h' } },
+      {
+        RISKMODEL_AUTH: 'api-key',
+        RISKMODEL_API_KEYS_SECRET: 'callers',
+        RISKMODEL_OIDC_AUDIENCE: undefined,
+        RISKMODEL_RATE_LIMIT_ONLINE: '100/s',
+        RISKMODEL_RATE_LIMIT_BATCH: '10/h',
+      },
+    ],
+    [
+      'or tokens',
+      {
+        auth: {
+          mode: 'api-key,oidc',
+          apiKeys: { secretName: 'callers' },
+          oidc: { audience: 'https://risk.example', allowedEmails: ['a@b.example', 'c@d.example=online'] },
+        },
+      },
+      {
+        RISKMODEL_AUTH: 'api-key,oidc',
+        RISKMODEL_OIDC_ISSUER: undefined,
+        RISKMODEL_OIDC_AUDIENCE: 'https://risk.example',
+        RISKMODEL_OIDC_ALLOWED_EMAILS: 'a@b.example,c@d.example=online',
+      },
+    ],
     ['more variables come last', { operator: { extraEnv: [{ name: 'TZ', value: 'UTC' }] } }, { TZ: 'UTC' }],
   ];
   test.each(cases)('%s', async (_why, values, env) => {
@@ -264,8 +260,8 @@ describe('what the operator may do', () => {
         expect.arrayContaining(['list', 'watch', 'create', 'patch']),
       ]);
     }
-    expect(verbsFor(rules, pods)).toEqual(['get', 'list', 'watch']);
-    expect(verbsFor(rules, riskModels)).toEqual(['get', 'list', 'watch', 'patch']);
+    expect(verbsFor(rules, pods)).toEqual(['list', 'watch']);
+    expect(verbsFor(rules, riskModels)).toEqual(['list', 'watch', 'patch', 'get']);
     expect(verbsFor(rules, eventType)).toEqual(['create', 'patch']);
   });
 
@@ -281,7 +277,7 @@ describe('what the operator may do', () => {
     const name = 'rm-risk-model-operator';
     const role = find(objects, 'Role', name);
     expect(role.metadata.namespace).toBe('credit');
-    expect(role.rules).toEqual(await rulesOf('ClusterRole', {}));
+    expect(role.rules).toEqual(await rulesOf('ClusterRole', { webhook: { enabled: false } }));
     expect(find(objects, 'RoleBinding', name)).toMatchObject({
       metadata: { namespace: 'credit' },
       roleRef: { kind: 'Role', name },
@@ -351,6 +347,26 @@ describe('the bundled Redis', () => {
   });
 });
 
+describe('Google Cloud as the backend', () => {
+  test('is told to the operator, and no volume is asked for', async () => {
+    const objects = await chart.render({
+      backend: 'gcp',
+      gcp: { project: 'bank-risk', staging: 'gs://staging/risk', bigQuery: { maximumBytesBilled: 1_099_511_627_776 } },
+      storage: { create: { enabled: true } },
+    });
+    expect(objects.map(({ kind }) => kind)).not.toContain('PersistentVolumeClaim');
+    const [container] = podOf(find(objects, 'Deployment', 'rm-risk-model-operator'))?.containers ?? [];
+    const env = Object.fromEntries((container?.env ?? []).map(({ name, value }) => [name, value]));
+    expect(env).toMatchObject({
+      RISKMODEL_BACKEND: 'gcp',
+      RISKMODEL_STAGING: 'gs://staging/risk',
+      GOOGLE_CLOUD_PROJECT: 'bank-risk',
+      RISKMODEL_BIGQUERY_MAX_BYTES_BILLED: '1099511627776',
+    });
+    expect(env).not.toHaveProperty('RISKMODEL_STORAGE_CLAIM');
+  });
+});
+
 describe('wrong values are refused', () => {
   const cases: [values: Values, message: RegExp][] = [
     [{ scope: 'cluster' }, /at '\/scope': value must be one of 'Cluster', 'Namespaced'/],
@@ -377,6 +393,15 @@ describe('wrong values are refused', () => {
       /redis: url and existingSecret\.name are both given/,
     ],
     [{ redis: { bundled: { enabled: false } } }, /redis: give redis\.url or redis\.existingSecret\.name/],
+    [{ backend: 'gcp' }, /gcp\.staging: is required with backend=gcp/],
+    [{ backend: 's3' }, /at '\/backend': value must be one of 'volume', 'gcp'/],
+    [{ gcp: { staging: 'staging' } }, /at '\/gcp\/staging': 'staging' does not match pattern/],
+    [{ auth: { mode: 'basic' } }, /at '\/auth\/mode': value must be one of 'none', 'api-key', 'oidc', 'api-key,oidc'/],
+    [{ auth: { mode: 'api-key' } }, /auth\.apiKeys\.secretName: is required with api-key in auth\.mode/],
+    [{ auth: { mode: 'oidc', oidc: { audience: 'a' } } }, /auth\.oidc: audience and allowedEmails are required/],
+    [{ auth: { oidc: { allowedEmails: ['*'] } } }, /at '\/auth\/oidc\/allowedEmails\/0': '\*' does not match pattern/],
+    [{ rateLimit: { online: '100' } }, /at '\/rateLimit\/online': '100' does not match pattern/],
+    [{ triggers: { subscription: 'riskmodel' } }, /at '\/triggers\/subscription': 'riskmodel' does not match pattern/],
     [{ watchNamespace: 'credit' }, /watchNamespace: is for scope=Namespaced/],
     [{ serviceAccount: { create: false } }, /serviceAccount\.name: is required when serviceAccount\.create is false/],
   ];
@@ -427,19 +452,64 @@ describe('the dashboard', () => {
   });
 
   test('asks for metrics that there are', () => {
-    const registry = new Registry();
-    makeControllerMetrics(registry)('riskmodel', 1);
-    makeQueueMetrics(registry);
-    makeLeaderMetrics(registry);
-    makeRequestMetrics(registry);
-    const known = new Set(
-      [registry, makeMetrics().registry].flatMap((each) => each.getMetricsAsArray()).map(({ name }) => name),
-    );
     const asked = queried.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => metricsOf(expr)));
     expect(asked.length).toBeGreaterThan(30);
-    expect([...new Set(asked)].filter((name) => !known.has(name))).toEqual([]);
+    expect([...new Set(asked)].filter((name) => !metricNames().has(name))).toEqual([]);
   });
 });
+
+describe('the alert rules', () => {
+  interface Rule {
+    alert: string;
+    expr: string;
+    labels: { severity: string };
+    annotations: { summary: string; description: string };
+  }
+
+  async function rules(values: Values = {}): Promise<Rule[]> {
+    const objects = await chart.render({ alerts: { enabled: true, ...values } });
+    const { spec } = find(objects, 'ClusterRules', 'rm-risk-model-risk-system') as RenderedObject & {
+      spec: { groups: { rules: Rule[] }[] };
+    };
+    return spec.groups.flatMap((group) => group.rules);
+  }
+
+  test('ask for metrics that there are, and compare with thresholds', async () => {
+    const expressions = (await rules()).map(({ expr }) => expr);
+    const asked = expressions.flatMap(metricsOf);
+    expect(asked.length).toBeGreaterThan(10);
+    expect([...new Set(asked)].filter((name) => !metricNames().has(name))).toEqual([]);
+    expect(expressions.filter((expr) => !/ > [\d.e+]+$/.test(expr))).toEqual([]);
+  });
+
+  test('have the thresholds of the values', async () => {
+    const { expr } = (await rules({ thresholds: { latencySeconds: 0.04 } })).find(
+      ({ alert }) => alert === 'RiskModelLatency',
+    ) as Rule;
+    expect(expr.endsWith('> 0.04')).toBe(true);
+  });
+
+  test('say what is wrong, and are explained in docs/operations.md', async () => {
+    const explained = readFileSync(join(chartFolder, '../../docs/operations.md'), 'utf8');
+    for (const { alert, annotations } of await rules()) {
+      expect(annotations.summary).not.toBe('');
+      expect(annotations.description).not.toBe('');
+      expect(explained).toContain(`\`${alert}\``);
+    }
+  });
+});
+
+/** What the three programs measure. */
+function metricNames(): Set<string> {
+  const registry = new Registry();
+  makeControllerMetrics(registry)('riskmodel', 1);
+  makeQueueMetrics(registry);
+  makeLeaderMetrics(registry);
+  makeRequestMetrics(registry);
+  makeWebhookMetrics(registry);
+  const registries = [registry, makeMetrics().registry, makeWorkerMetrics().registry];
+  return new Set(registries.flatMap((each) => each.getMetricsAsArray()).map(({ name }) => name));
+}
 
 /** The metrics that a PromQL expression names, histograms by their own name. */
 function metricsOf(expression: string): string[] {

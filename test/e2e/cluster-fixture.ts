@@ -1,100 +1,108 @@
-import { chmod, copyFile, mkdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { KubeObject } from '@riskmodel/operator/kube/object.ts';
-import { startCluster, type Cluster } from '../harness/cluster/cluster.ts';
-import { makeHelm } from '../harness/cluster/helm.ts';
-import { buildImage } from '../harness/cluster/images.ts';
-import type { ClusterCommand } from '../harness/cluster/kubectl.ts';
+import { expect } from '@jest/globals';
+import { eventually } from '../harness/eventually.ts';
 import { repository } from '../harness/local-system.ts';
-import { RedisProcess } from '../harness/redis-process.ts';
+import { ClientPod } from './client-pod.ts';
+import { claimName, connectCluster, modelNamespace, systemNamespace, type TargetCluster } from './target-cluster.ts';
 
-const image = { repository: 'localhost/riskmodel', tag: 'test' };
-const log = (line: string): void => void process.stderr.write(`  ${line}\n`);
 const example = join(repository, 'examples/credit-default');
 
-/** A cluster of one node with the product's own image, where the chart can be installed as a user would. */
-export class ClusterFixture {
-  readonly cluster: Cluster;
-  readonly helm: ClusterCommand;
-  /** The folder behind the volume that every pod mounts: buckets and warehouse. */
-  readonly data: string;
-  readonly #redis: RedisProcess;
+export const modelName = 'credit-default';
 
-  private constructor(cluster: Cluster, helm: ClusterCommand, data: string, redis: RedisProcess) {
-    this.cluster = cluster;
-    this.helm = helm;
-    this.data = data;
-    this.#redis = redis;
+export interface Condition {
+  type: string;
+  status: string;
+  reason: string;
+  message: string;
+}
+
+export interface PodSummary {
+  name: string;
+  uid: string;
+  restarts: number;
+  /** Why its containers ended when they did last, in Kubernetes' words. */
+  lastEnds: string[];
+}
+
+interface Model extends KubeObject {
+  spec: { online: { replicas: { min: number } } };
+  status?: {
+    observedGeneration?: number;
+    revision?: string;
+    replicas?: number;
+    readyReplicas?: number;
+    conditions?: Condition[];
+  };
+}
+
+/** A cluster where the chart can be installed as a user would, with a client beside the models. */
+export class ClusterFixture {
+  readonly target: TargetCluster;
+  #client: ClientPod | undefined;
+
+  private constructor(target: TargetCluster) {
+    this.target = target;
   }
 
   static async start(): Promise<ClusterFixture> {
-    const cluster = await startCluster({ log });
-    const archive = join(cluster.folder, 'riskmodel.tar');
-    const name = `${image.repository}:${image.tag}`;
-    const dockerfile = join(repository, 'Dockerfile');
-    await buildImage({ dockerfile, context: repository, name, log }, archive);
-    await cluster.loadImage(archive);
-
-    const data = join(cluster.folder, 'data');
-    const artifact = join(data, 'buckets/risk-models/credit-default/v1/model.onnx');
-    await mkdir(dirname(artifact), { recursive: true });
-    await copyFile(join(example, 'model.onnx'), artifact);
-    await mkdir(join(data, 'redis'));
-    // Pods run as a user of their own.
-    for (const folder of ['', 'buckets', 'buckets/risk-models']) await chmod(join(data, folder), 0o777);
-    const redis = await RedisProcess.start(join(data, 'redis'), cluster.network.hostAddress);
-
-    const fixture = new ClusterFixture(cluster, await makeHelm(cluster.plane, log), data, redis);
-    await fixture.#makeVolume();
-    return fixture;
+    const fixture = new ClusterFixture(await connectCluster());
+    try {
+      await fixture.#prepare();
+      return fixture;
+    } catch (error) {
+      await fixture.stop();
+      throw error;
+    }
   }
 
-  async #makeVolume(): Promise<void> {
-    const capacity = { storage: '1Gi' };
+  /** The namespace of models, with its volume and the model's file in there. */
+  async #prepare(): Promise<void> {
+    const { kubectl, image, storageClassName } = this.target;
+    await this.kubectl(['create', 'namespace', modelNamespace]);
     const accessModes = ['ReadWriteMany'];
-    await this.kubectl(['create', 'namespace', 'risk']);
-    await this.apply(
-      {
-        apiVersion: 'v1',
-        kind: 'PersistentVolume',
-        metadata: { name: 'riskmodel-data' },
-        spec: { capacity, accessModes, storageClassName: '', hostPath: { path: this.data, type: 'Directory' } },
-      },
-      {
-        apiVersion: 'v1',
-        kind: 'PersistentVolumeClaim',
-        metadata: { name: 'riskmodel-data', namespace: 'risk' },
-        spec: { accessModes, storageClassName: '', volumeName: 'riskmodel-data', resources: { requests: capacity } },
-      },
-    );
+    const resources = { requests: { storage: '1Gi' } };
+    await this.apply({
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: claimName, namespace: modelNamespace },
+      spec: { accessModes, storageClassName, resources },
+    });
+    this.#client = await ClientPod.start(kubectl, {
+      namespace: modelNamespace,
+      image: `${image.repository}:${image.tag}`,
+      imagePullPolicy: image.pullPolicy,
+      claimName,
+    });
+    await this.#client.put('gs://risk-models/credit-default/v1/model.onnx', join(example, 'model.onnx'));
+  }
+
+  get client(): ClientPod {
+    if (this.#client === undefined) throw new Error('the cluster has no client pod yet');
+    return this.#client;
   }
 
   /** Installs the chart, and waits until the operator's own pods run. */
   async install(): Promise<void> {
+    const { image, redisUrl } = this.target;
     const values = {
-      image: { ...image, pullPolicy: 'Never' },
-      redis: { url: this.#redis.url },
+      image,
+      ...(redisUrl === undefined ? { modelNamespaces: [modelNamespace] } : { redis: { url: redisUrl } }),
       models: { drainSeconds: 3 },
       operator: { resources: { requests: { cpu: '50m', memory: '128Mi' } } },
     };
-    await this.helm.run(
-      [
-        'install',
-        'riskmodel',
-        join(repository, 'charts/risk-model'),
-        '--namespace=riskmodel-system',
-        '--create-namespace',
-        '--wait',
-        '--timeout=120s',
-        '--values=-',
-      ],
-      { input: JSON.stringify(values), timeoutMs: 180_000 },
-    );
+    const where = [`--namespace=${systemNamespace}`, '--create-namespace', '--wait', '--timeout=120s', '--values=-'];
+    await this.helm(['install', 'riskmodel', join(repository, 'charts/risk-model'), ...where], JSON.stringify(values));
+  }
+
+  helm(args: string[], input = ''): Promise<string> {
+    return this.target.helm.run(args, { input, timeoutMs: 180_000 });
   }
 
   kubectl(args: string[], input?: string): Promise<string> {
-    return this.cluster.plane.kubectl.run(args, input === undefined ? {} : { input });
+    return this.target.kubectl.run(args, input === undefined ? {} : { input });
   }
 
   async apply(...objects: object[]): Promise<void> {
@@ -109,7 +117,7 @@ export class ClusterFixture {
     const small = { resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { memory: '512Mi' } } };
     await this.apply({
       ...model,
-      metadata: { name: 'credit-default', namespace: 'risk' },
+      metadata: { name: modelName, namespace: modelNamespace },
       spec: {
         ...model.spec,
         online: { replicas: { min: 2, max: 3 }, ...small },
@@ -119,18 +127,93 @@ export class ClusterFixture {
     });
   }
 
-  async get(kind: string, name: string): Promise<KubeObject> {
-    return this.cluster.plane.kubectl.json<KubeObject>(['-n', 'risk', 'get', kind, name]);
+  /** Applies the model with another threshold, which is another revision, and waits until that one is served. */
+  async update(threshold: number): Promise<void> {
+    const served = await this.startUpdate(threshold);
+    await served();
   }
 
-  /** The address of a Service within the cluster, which this process reaches too. */
+  /** Changes the manifest. Returns once that is accepted, with how to wait for the new revision's serving. */
+  async startUpdate(threshold: number): Promise<() => Promise<void>> {
+    const before = (await this.model()).status?.revision;
+    await this.applyModel({ decision: { threshold } });
+    return () => eventually(async () => expect((await this.model()).status?.revision).not.toBe(before), 120_000);
+  }
+
+  get<Kind = KubeObject>(kind: string, name: string, namespace = modelNamespace): Promise<Kind> {
+    return this.target.kubectl.json<Kind>(['-n', namespace, 'get', kind, name]);
+  }
+
+  model(): Promise<Model> {
+    return this.get<Model>('riskmodels', modelName);
+  }
+
+  async condition(type: string): Promise<Condition | undefined> {
+    return (await this.model()).status?.conditions?.find((candidate) => candidate.type === type);
+  }
+
+  /** The pods with these labels; those that are about to go are left out. */
+  async pods(namespace: string, labelSelector: string): Promise<PodSummary[]> {
+    const { items } = await this.target.kubectl.json<{ items: (KubeObject & PodStatus)[] }>([
+      '-n',
+      namespace,
+      'get',
+      'pods',
+      `--selector=${labelSelector}`,
+    ]);
+    return items
+      .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+      .map(({ metadata, status }) => ({
+        name: metadata.name,
+        uid: metadata.uid ?? '',
+        restarts: status?.containerStatuses?.reduce((sum, { restartCount }) => sum + restartCount, 0) ?? 0,
+        lastEnds: (status?.containerStatuses ?? []).flatMap(({ lastState }) => describeEnd(lastState?.terminated)),
+      }))
+      .toSorted((a, b) => a.name.localeCompare(b.name));
+  }
+
+  operatorPods(): Promise<PodSummary[]> {
+    return this.pods(systemNamespace, 'app.kubernetes.io/component=operator');
+  }
+
+  /** The pods that models' requests and batches go to. */
+  modelPods(): Promise<PodSummary[]> {
+    return this.pods(modelNamespace, 'app.kubernetes.io/name=riskmodel');
+  }
+
+  /** The name of the operator's pod that leads. */
+  async leader(): Promise<string> {
+    const lease = await this.get<KubeObject & { spec: { holderIdentity: string } }>(
+      'lease',
+      'riskmodel-operator',
+      systemNamespace,
+    );
+    return lease.spec.holderIdentity;
+  }
+
+  /** The address of a Service within the cluster. */
   async serviceUrl(name: string): Promise<string> {
-    const { spec } = (await this.get('services', name)) as KubeObject & { spec: { clusterIP: string } };
+    const { spec } = await this.get<KubeObject & { spec: { clusterIP: string } }>('services', name);
     return `http://${spec.clusterIP}`;
   }
 
   async stop(): Promise<void> {
-    await this.cluster.stop();
-    await this.#redis.kill();
+    await this.target.stop();
   }
+}
+
+interface PodStatus {
+  status?: { containerStatuses?: { restartCount: number; lastState?: { terminated?: ContainerEnd } }[] };
+}
+
+interface ContainerEnd {
+  exitCode: number;
+  reason?: string;
+  message?: string;
+  finishedAt?: string;
+}
+
+function describeEnd(end: ContainerEnd | undefined): string[] {
+  if (end === undefined) return [];
+  return [`${end.finishedAt}: exit code ${end.exitCode}, ${end.reason}: ${end.message ?? ''}`];
 }

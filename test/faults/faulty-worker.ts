@@ -14,7 +14,17 @@ export const faults = [
   'between staging and commit',
   'between the commit and its acknowledgement',
 ] as const;
-export type Fault = (typeof faults)[number];
+/** Steps of batches that are looked up, or written to files, beside the tables. */
+export const outputFaults = [
+  'loading features, after the first few',
+  'writing files, before the first of the results',
+  'writing files, after the first of the results',
+  'writing files, before the mark',
+  'writing files, after the mark',
+  'keeping predictions, after the first few',
+  'keeping predictions, before the batch is done',
+] as const;
+export type Fault = (typeof faults)[number] | (typeof outputFaults)[number];
 
 function die(): never {
   process.kill(process.pid, 'SIGKILL');
@@ -22,7 +32,8 @@ function die(): never {
   throw new Error('unreachable');
 }
 
-function withFault(deps: WorkerDeps, fault: Fault, failures: number | undefined): WorkerDeps {
+/** The worker's parts, of which the one that comes to the step dies there, or fails so many times. */
+export function withFault(deps: WorkerDeps, fault: Fault, failures?: number): WorkerDeps {
   let left = failures ?? 0;
   const at = (step: Fault): void => {
     if (step !== fault) return;
@@ -31,23 +42,52 @@ function withFault(deps: WorkerDeps, fault: Fault, failures: number | undefined)
   };
   const store: ObjectStore = wrap(deps.store, {
     putFileIfAbsent: async (uri, path) => {
-      at('scoring, before a chunk is staged');
+      const isResults = uri.includes('/results-');
+      if (isResults) at('writing files, before the first of the results');
+      else if (uri.endsWith('/_SUCCESS')) at('writing files, before the mark');
+      else at('scoring, before a chunk is staged');
       const put = await deps.store.putFileIfAbsent(uri, path);
+      if (isResults) at('writing files, after the first of the results');
+      if (uri.endsWith('/_SUCCESS')) at('writing files, after the mark');
       at('scoring, after a chunk is staged');
       return put;
     },
   });
   const warehouse: Warehouse = wrap(deps.warehouse, {
-    prepare: async (table) => {
+    prepare: async (table, objects) => {
       at('planning, before the plan is on record');
-      await deps.warehouse.prepare(table);
+      await deps.warehouse.prepare(table, objects);
     },
-    append: async (table, uris, commitId) => {
+    append: async (table, uris, commit) => {
       const isResults = table.name === 'risk_model_results';
       if (isResults) at('between staging and commit');
-      const appended = await deps.warehouse.append(table, uris, commitId);
+      const appended = await deps.warehouse.append(table, uris, commit);
       if (isResults) at('between the commit and its acknowledgement');
       return appended;
+    },
+  });
+  let groups = 0;
+  const predictions = wrap(deps.predictions, {
+    write: async (model, source, ttl, group) => {
+      if (groups++ > 0) at('keeping predictions, after the first few');
+      await deps.predictions.write(model, source, ttl, group);
+    },
+  });
+  const openFeatures: WorkerDeps['openFeatures'] = (manifest) => {
+    const table = deps.openFeatures(manifest);
+    return (
+      table && {
+        write: async (group) => {
+          if (groups++ > 0) at('loading features, after the first few');
+          await table.write(group);
+        },
+      }
+    );
+  };
+  const batches = wrap(deps.batches, {
+    transition: async (id, from, to, update) => {
+      if (to === 'done') at('keeping predictions, before the batch is done');
+      return deps.batches.transition(id, from, to, update);
     },
   });
   const flows = wrap(deps.flows, {
@@ -58,7 +98,7 @@ function withFault(deps: WorkerDeps, fault: Fault, failures: number | undefined)
       return added;
     },
   });
-  return { ...deps, store, warehouse, flows };
+  return { ...deps, store, warehouse, predictions, openFeatures, batches, flows };
 }
 
 /** The same object with some of its methods replaced; the others keep their own `this`. */

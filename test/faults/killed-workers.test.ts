@@ -6,16 +6,17 @@ import type { Batch } from '@riskmodel/core/batches/batch.ts';
 import { writeApplicants } from '../harness/applicants.ts';
 import { eventually } from '../harness/eventually.ts';
 import { printFigure } from '../harness/figures.ts';
-import { LocalSystem, repository } from '../harness/local-system.ts';
+import { faultyWorker, LocalSystem } from '../harness/local-system.ts';
 import { exampleManifest } from '../harness/manifests.ts';
 import { faults } from './faulty-worker.ts';
 
 jest.setTimeout(180_000);
 
 const rows = 200_000;
+/** So many that a batch takes seconds, in which it is certain to be met in the middle. */
+const manyRows = 1_000_000;
 /** A dead worker's jobs are taken over after this long. */
 const env = { RISKMODEL_WORKER_LOCK_MS: '1500' };
-const faultyWorker = join(repository, 'test/faults/faulty-worker.ts');
 
 let system: LocalSystem;
 let folder: string;
@@ -24,6 +25,7 @@ const input = 'gs://inputs/applicants.parquet';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'riskmodel-applicants-'));
   await writeApplicants({ rows, seed: 11, out: join(folder, 'applicants.parquet') });
+  await writeApplicants({ rows: manyRows, seed: 11, out: join(folder, 'many.parquet') });
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -36,28 +38,30 @@ beforeEach(async () => {
 afterEach(() => system.stop());
 
 /** The batch is done and the warehouse has each of its rows exactly once. */
-async function expectEveryRowOnce(batch: Batch): Promise<void> {
-  expect(batch).toMatchObject({ state: 'done', rows: { total: rows, done: rows, failed: 0 } });
+async function expectEveryRowOnce(batch: Batch, all = rows): Promise<void> {
+  expect(batch).toMatchObject({ state: 'done', rows: { total: all, done: all, failed: 0 } });
   const [results] = await system.query(
     `SELECT count(*)::INTEGER AS rows, count(DISTINCT record_index)::INTEGER AS records, count(DISTINCT customer_id)::INTEGER AS customers,
        count(DISTINCT batch_id)::INTEGER AS batches FROM ${system.table('results')}`,
   );
-  expect(results).toEqual({ rows, records: rows, customers: rows, batches: 1 });
+  expect(results).toEqual({ rows: all, records: all, customers: all, batches: 1 });
   const [metrics] = await system.query(
     `SELECT count(*)::INTEGER AS rows, max(support)::INTEGER AS support FROM ${system.table('metrics')}`,
   );
-  expect(metrics).toEqual({ rows: 5, support: rows });
+  expect(metrics).toEqual({ rows: 5, support: all });
 }
 
-describe('a worker is killed with -9 in the middle of a batch of 20 chunks', () => {
+describe('a worker is killed with -9 in the middle of a batch of 100 chunks', () => {
+  beforeEach(() => system.put(input, { file: join(folder, 'many.parquet') }));
+
   test('with a second worker alive: every row once', async () => {
     const [first] = await Promise.all([system.startWorker(env), system.startWorker(env)]);
     const { id } = await system.submit(input);
     const midway = await system.waitFor(id, (batch) => batch.rows.done >= 40_000);
     await first?.kill();
     expect(midway.state).toBe('scoring');
-    await expectEveryRowOnce(await system.waitForEnd(id));
-    printFigure(`killed at ${midway.rows.done} of ${rows} rows, second worker alive: ${rows} rows, each once`);
+    await expectEveryRowOnce(await system.waitForEnd(id), manyRows);
+    printFigure(`killed at ${midway.rows.done} of ${manyRows} rows, second worker alive: ${manyRows} rows, each once`);
   });
 
   test('with a new worker started afterwards: every row once', async () => {
@@ -67,8 +71,8 @@ describe('a worker is killed with -9 in the middle of a batch of 20 chunks', () 
     await first.kill();
     expect(midway.state).toBe('scoring');
     await system.startWorker(env);
-    await expectEveryRowOnce(await system.waitForEnd(id));
-    printFigure(`killed at ${midway.rows.done} of ${rows} rows, new worker started: ${rows} rows, each once`);
+    await expectEveryRowOnce(await system.waitForEnd(id), manyRows);
+    printFigure(`killed at ${midway.rows.done} of ${manyRows} rows, new worker started: ${manyRows} rows, each once`);
   });
 
   test('again and again, each worker killed after a few chunks: every row once', async () => {
@@ -81,8 +85,8 @@ describe('a worker is killed with -9 in the middle of a batch of 20 chunks', () 
       kills++;
     }
     await system.startWorker(env);
-    await expectEveryRowOnce(await system.waitForEnd(id));
-    printFigure(`${kills} workers killed one after the other: ${rows} rows, each once`);
+    await expectEveryRowOnce(await system.waitForEnd(id), manyRows);
+    printFigure(`${kills} workers killed one after the other: ${manyRows} rows, each once`);
   });
 });
 
@@ -91,7 +95,7 @@ describe('a worker dies', () => {
     const { id } = await system.submit(input);
     const faulty = await system.startWorker({ ...env, TEST_FAULT: fault }, faultyWorker).catch(() => undefined);
     // It may have died before it could say that it is ready.
-    await eventually(async () => expect(faulty?.isRunning ?? false).toBe(false));
+    await eventually(async () => expect(faulty?.isRunning ?? false).toBe(false), 60_000);
     await system.startWorker(env);
     await expectEveryRowOnce(await system.waitForEnd(id));
     printFigure(`died ${fault}: ${rows} rows, each once`);

@@ -11,11 +11,14 @@ import { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
 import { isFinal, type Batch } from '@riskmodel/core/batches/batch.ts';
 import { openQueue, submitBatch } from '@riskmodel/core/batches/queue.ts';
 import { connectRedis } from '@riskmodel/core/redis/connect.ts';
-import { freePort } from '../../cli/src/free-port.ts';
+import { freePort } from '@riskmodel/core/free-port.ts';
 import { exampleManifest, type Manifest } from './manifests.ts';
 import { Program } from './program.ts';
 
 export const repository = join(import.meta.dirname, '..', '..');
+
+/** Stands in for a worker's main program: dies, or fails, at a step that it is told. */
+export const faultyWorker = join(repository, 'test/faults/faulty-worker.ts');
 
 export interface LocalSystemOptions {
   /** Another Redis than the test run's. */
@@ -28,6 +31,8 @@ export class LocalSystem {
   readonly folder: string;
   readonly manifest: Manifest;
   readonly batches: BatchStore;
+  /** What all keys in Redis begin with. */
+  readonly redisPrefix: string;
   readonly #redis: Redis;
   readonly #queue: Queue;
   readonly #env: NodeJS.ProcessEnv;
@@ -38,6 +43,7 @@ export class LocalSystem {
     const prefix = `test-${randomUUID().slice(0, 8)}`;
     this.folder = folder;
     this.manifest = manifest;
+    this.redisPrefix = prefix;
     this.#env = {
       REDIS_URL: redisUrl,
       RISKMODEL_REDIS_PREFIX: prefix,
@@ -66,7 +72,7 @@ export class LocalSystem {
     file = join(repository, 'queue-worker/src/main.ts'),
   ): Promise<Program> {
     const worker = this.#spawn('queue-worker', file, env);
-    await worker.waitForLine(/"message":"ready"/);
+    await worker.waitForLine(/"message":"ready"/, 60_000);
     return worker;
   }
 
@@ -85,7 +91,7 @@ export class LocalSystem {
       );
       if (ready) return { url, program };
       if (!program.isRunning) throw new Error(`the server ended:\n${program.lines.join('\n')}`);
-      await sleep(20);
+      await sleep(5);
     }
   }
 
@@ -109,8 +115,8 @@ export class LocalSystem {
     return uri;
   }
 
-  submit(input: string, idempotencyKey?: string): Promise<Batch> {
-    const request = { model: this.manifest.metadata.name, input, idempotencyKey };
+  submit(input: string, idempotencyKey?: string, action?: Batch['action']): Promise<Batch> {
+    const request = { model: this.manifest.metadata.name, action, input, idempotencyKey };
     return submitBatch(request, { store: this.batches, queue: this.#queue, now: () => new Date() });
   }
 

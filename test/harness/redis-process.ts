@@ -2,8 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { freePort } from '../../cli/src/free-port.ts';
 import { findRedisProgram } from '../../cli/src/redis-program.ts';
+import { stablePort } from '@riskmodel/core/testing/stable-port.ts';
 
 /** A Redis of a test's own, with its append-only file on, that can be killed and started again. */
 export class RedisProcess {
@@ -26,7 +26,7 @@ export class RedisProcess {
   static async start(folder: string, host = '127.0.0.1'): Promise<RedisProcess> {
     const program = await findRedisProgram(process.env['PATH']);
     if (program === undefined) throw new Error('no redis-server on the PATH');
-    const redis = new RedisProcess(program, folder, host, await freePort(host));
+    const redis = new RedisProcess(program, folder, host, await stablePort(host));
     await redis.start();
     return redis;
   }

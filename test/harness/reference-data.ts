@@ -22,4 +22,13 @@ export const referenceData = {
       .map(([, prob_0, prob_1]) => ({ prob_0: prob_0 as number, prob_1: prob_1 as number })),
 };
 
+/** The report that the original service wrote for these rows: precision, recall, F1, support. */
+export const expectedReport: Record<string, [number, number, number, number]> = {
+  0: [0.8753217043179868, 0.8284167794316644, 0.8512235817575083, 3695],
+  1: [0.513430544896393, 0.6054298642533936, 0.5556478405315614, 1105],
+  accuracy: [0.7770833333333333, 0.7770833333333333, 0.7770833333333333, 4800],
+  'macro avg': [0.6943761246071899, 0.716923321842529, 0.7034357111445348, 4800],
+  'weighted avg': [0.7920113436594741, 0.7770833333333333, 0.7831795829961185, 4800],
+};
+
 if (!referenceData.isThere) printFigure('skipped: the reference data are not beside the repository');

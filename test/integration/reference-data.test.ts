@@ -4,17 +4,9 @@ import { printFigure } from '../harness/figures.ts';
 import { LocalSystem } from '../harness/local-system.ts';
 import { withArtifact } from '../harness/manifests.ts';
 import { referenceData } from '../harness/reference-data.ts';
+import { expectOriginalProbabilities, expectOriginalReport } from '../harness/reference-expectations.ts';
 
 jest.setTimeout(120_000);
-
-/** The report that the original service wrote for these rows: precision, recall, F1, support. */
-const expectedReport: Record<string, [number, number, number, number]> = {
-  0: [0.8753217043179868, 0.8284167794316644, 0.8512235817575083, 3695],
-  1: [0.513430544896393, 0.6054298642533936, 0.5556478405315614, 1105],
-  accuracy: [0.7770833333333333, 0.7770833333333333, 0.7770833333333333, 4800],
-  'macro avg': [0.6943761246071899, 0.716923321842529, 0.7034357111445348, 4800],
-  'weighted avg': [0.7920113436594741, 0.7770833333333333, 0.7831795829961185, 4800],
-};
 
 (referenceData.isThere ? describe : describe.skip)('the 4,800 reference rows', () => {
   let system: LocalSystem;
@@ -54,29 +46,14 @@ const expectedReport: Record<string, [number, number, number, number]> = {
     const scored = await system.query(
       `SELECT prob_0, prob_1, decision FROM ${system.table('results')} WHERE batch_id = '${batch.id}' ORDER BY record_index`,
     );
-    const expected = referenceData.expected();
     expect(scored).toHaveLength(4800);
-    let worst = 0;
-    for (const [row, { prob_0, prob_1, decision }] of scored.entries()) {
-      const original = expected[row] as { prob_0: number; prob_1: number };
-      worst = Math.max(worst, Math.abs(Number(prob_0) - original.prob_0), Math.abs(Number(prob_1) - original.prob_1));
-      expect(Number(decision)).toBe(original.prob_1 > 0.25 ? 1 : 0);
-    }
-    printFigure(`largest difference from the original model: ${worst.toExponential(2)}`);
-    expect(worst).toBeLessThanOrEqual(2e-7);
+    expectOriginalProbabilities(scored);
   });
 
   test('the metrics are those of the original service, to 1e-12', async () => {
     const report = await system.query(`FROM ${system.table('metrics')} WHERE batch_id = '${batch.id}'`);
     expect(report.map((row) => row['class'])).toEqual(['0', '1', 'accuracy', 'macro avg', 'weighted avg']);
-    for (const row of report) {
-      const [precision, recall, f1, support] = expectedReport[String(row['class'])] ?? [];
-      expect(Math.abs(Number(row['precision']) - Number(precision))).toBeLessThan(1e-12);
-      expect(Math.abs(Number(row['recall']) - Number(recall))).toBeLessThan(1e-12);
-      expect(Math.abs(Number(row['F1SCORE']) - Number(f1))).toBeLessThan(1e-12);
-      expect(Number(row['support'])).toBe(support);
-      expect(row).toMatchObject({ model: 'credit-default', model_version: '1', threshold: 0.25 });
-    }
+    expectOriginalReport(report);
   });
 
   test('HTTP, both inference protocols and the batch give the same bits', async () => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { stablePort } from '@riskmodel/core/testing/stable-port.ts';
 
 export interface CuttingProxy {
   readonly port: number;
@@ -7,16 +8,16 @@ export interface CuttingProxy {
   readonly cuts: number;
   /** Breaks all connections there are, in the middle of whatever they carry. */
   cut(): void;
-  /** Cuts every so often, until `close`. */
+  /** Cuts every so often, until it is told otherwise or closed; 0 for no more. */
   cutEvery(ms: number): void;
   close(): Promise<void>;
 }
 
 /**
  * A TCP proxy in front of a server, whose connections can be broken at any moment.
- * @param port where it listens; any free one when absent.
+ * @param port where it listens; when absent, any that is free and stays so while the proxy is closed.
  */
-export async function startCuttingProxy(target: URL, port = 0): Promise<CuttingProxy> {
+export async function startCuttingProxy(target: URL, port?: number): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
   let cuts = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -35,7 +36,7 @@ export async function startCuttingProxy(target: URL, port = 0): Promise<CuttingP
       });
     }
   });
-  server.listen(port, '127.0.0.1');
+  server.listen(port ?? (await stablePort()), '127.0.0.1');
   await once(server, 'listening');
   const cut = (): void => {
     cuts++;
@@ -48,7 +49,8 @@ export async function startCuttingProxy(target: URL, port = 0): Promise<CuttingP
     },
     cut,
     cutEvery: (ms) => {
-      timer = setInterval(cut, ms);
+      clearInterval(timer);
+      timer = ms === 0 ? undefined : setInterval(cut, ms);
     },
     close: async () => {
       clearInterval(timer);

@@ -8,7 +8,7 @@ import type { ControlPlane } from '../harness/cluster/control-plane.ts';
 import { eventually } from '../harness/eventually.ts';
 import { buildTimeoutMs, clientOf, makeConfigMap, startPlane } from './plane.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 
 let plane: ControlPlane;
 let client: KubeClient;

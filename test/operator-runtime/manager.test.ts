@@ -13,7 +13,7 @@ import { eventually } from '../harness/eventually.ts';
 import { printFigure } from '../harness/figures.ts';
 import { buildTimeoutMs, clientOf, configMapType, inParallel, makeConfigMap, startPlane } from './plane.ts';
 
-jest.setTimeout(120_000);
+jest.setTimeout(180_000);
 
 const secretType: ResourceType = { apiVersion: 'v1', kind: 'Secret', plural: 'secrets', namespaced: true };
 const widgetType: ResourceType = { apiVersion: 'test.io/v1', kind: 'Widget', plural: 'widgets', namespaced: true };
@@ -174,10 +174,12 @@ describe('a manager', () => {
     await inParallel(['a', 'b', 'c'], 3, (name) => admin.create(source(name, name)));
     await start({ resyncMs: 500, discoveryMs: 3_600_000 });
     await eventually(() => copiesAre({ a: 'a', b: 'b', c: 'c' }));
+    // One that is not in the cache yet is written again.
+    await eventually(async () => expect(manager.store(secretType).size).toBe(3));
     await sleep(1_000);
     const [requests, reconciles] = [await requestCount(), reconciled.length];
     await sleep(3_000);
-    expect(reconciled.length - reconciles).toBeGreaterThanOrEqual(9);
+    await eventually(async () => expect(reconciled.length - reconciles).toBeGreaterThanOrEqual(9));
     expect((await requestCount()) - requests).toBe(0);
   });
 
@@ -187,16 +189,19 @@ describe('a manager', () => {
     await eventually(isReady);
     expect(await probe('/livez')).toEqual([200, 'ok\n']);
     await eventually(() => copiesAre({ a: 'one' }));
-    const [, metrics] = await probe('/metrics');
-    for (const line of [
-      /controller_runtime_reconcile_total\{controller="copies",result="success"\} [1-9]/,
-      /controller_runtime_max_concurrent_reconciles\{controller="copies"\} 8/,
-      /workqueue_adds_total\{name="copies",controller="copies"\} [1-9]/,
-      /reflector_lists_total\{name="Secret.v1"\} 1/,
-      /rest_client_requests_total\{code="20[01]",method="PATCH",host="127.0.0.1:\d+"\} 1/,
-    ]) {
-      expect(metrics).toMatch(line);
-    }
+    // What was written is counted when its answer has come.
+    await eventually(async () => {
+      const [, metrics] = await probe('/metrics');
+      for (const line of [
+        /controller_runtime_reconcile_total\{controller="copies",result="success"\} [1-9]/,
+        /controller_runtime_max_concurrent_reconciles\{controller="copies"\} 8/,
+        /workqueue_adds_total\{name="copies",controller="copies"\} [1-9]/,
+        /reflector_lists_total\{name="Secret.v1"\} 1/,
+        /rest_client_requests_total\{code="20[01]",method="PATCH",host="127.0.0.1:\d+"\} 1/,
+      ]) {
+        expect(metrics).toMatch(line);
+      }
+    });
   });
 
   test('converges after the API server was away, with no restart', async () => {
@@ -206,19 +211,20 @@ describe('a manager', () => {
     await plane.restartApiServer({ downMs: 8_000, kill: true });
     await eventually(
       () => admin.apply(source('a', 'two'), { fieldManager: 'test', force: true }).then(() => {}),
-      30_000,
+      60_000,
     );
     const backAt = performance.now();
-    await eventually(() => copiesAre({ a: 'two' }), 40_000);
+    await eventually(() => copiesAre({ a: 'two' }), 60_000);
     printFigure(`converged ${((performance.now() - backAt) / 1_000).toFixed(1)} s after the API server was back`);
   });
 
   test('works only while it leads', async () => {
     await admin.create(source('a', 'one'));
     const lease = { namespace, name: 'copies' };
-    const held = { holderIdentity: 'another', leaseDurationSeconds: 2 };
+    // Long enough for what is looked at while another leads.
+    const held = { holderIdentity: 'another', leaseDurationSeconds: 10 };
     await admin.create({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: lease, spec: held });
-    const times = { leaseDurationMs: 3_000, renewDeadlineMs: 2_000, retryPeriodMs: 200 };
+    const times = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 200 };
     await start({ leaderElection: { lease, identity: 'me', ...times } });
     await eventually(isReady);
     await sleep(1_000);
@@ -240,6 +246,27 @@ describe('a manager', () => {
     running = Promise.resolve();
   });
 
+  test('steps down while the API server is away, and works again afterwards, with no restart', async () => {
+    await admin.create(source('a', 'one'));
+    const times = { leaseDurationMs: 6_000, renewDeadlineMs: 3_000, retryPeriodMs: 500 };
+    await start({ leaderElection: { lease: { namespace, name: 'copies' }, identity: 'me', ...times } });
+    await eventually(() => copiesAre({ a: 'one' }));
+    const restarted = plane.restartApiServer({ downMs: 8_000, kill: true });
+    await eventually(async () => {
+      expect((await probe('/metrics'))[1]).toContain('leader_election_master_status{name="copies"} 0');
+    });
+    expect((await probe('/livez'))[0]).toBe(200);
+    await restarted;
+    await eventually(
+      () => admin.apply(source('a', 'two'), { fieldManager: 'test', force: true }).then(() => {}),
+      60_000,
+    );
+    const backAt = performance.now();
+    await eventually(() => copiesAre({ a: 'two' }), 60_000);
+    printFigure(`led again and converged ${((performance.now() - backAt) / 1_000).toFixed(1)} s after that`);
+    expect((await probe('/metrics'))[1]).toContain('leader_election_master_status{name="copies"} 1');
+  });
+
   test('makes a thousand at once', async () => {
     await start();
     await eventually(isReady);
@@ -247,7 +274,7 @@ describe('a manager', () => {
     const names = Array.from({ length: 1_000 }, (_, index) => `source-${index}`);
     await inParallel(names, 16, (name) => admin.create(source(name, name)));
     const createdAt = performance.now();
-    await eventually(async () => expect(manager.store(secretType).size).toBe(1_000), 60_000);
+    await eventually(async () => expect(manager.store(secretType).size).toBe(1_000), 120_000);
     const doneAt = performance.now();
     const writes = (await requestCount('PATCH')) / 1_000;
     expect(writes).toBeLessThan(1.2);
@@ -295,9 +322,9 @@ describe('an API that the cluster may not have', () => {
 
     const withWidget = reconciled.length;
     await admin.delete(crdType, { name: 'widgets.test.io' });
-    await eventually(async () => expect(manager.isServed(widgetType)).toBe(false), 20_000);
+    await eventually(async () => expect(manager.isServed(widgetType)).toBe(false), 60_000);
     expect(manager.store(widgetType).size).toBe(0);
-    expect(reconciled.length).toBeGreaterThan(withWidget);
+    await eventually(async () => expect(reconciled.length).toBeGreaterThan(withWidget));
     await isReady();
     expect(log.filter(({ severity }) => severity === 'ERROR')).toEqual([]);
   });
@@ -312,6 +339,6 @@ describe('an API that the cluster may not have', () => {
       expect(await probe('/readyz')).toEqual([503, expect.stringContaining('waiting for Widget.test.io/v1')]);
     });
     await admin.create(widgetCrd);
-    await eventually(isReady, 20_000);
+    await eventually(isReady, 60_000);
   });
 });

@@ -123,7 +123,7 @@ describe('the cache is what the cluster holds', () => {
     const startedAt = performance.now();
     await churn(2_000);
     const churned = performance.now();
-    await eventually(expectCacheToBeTrue, 30_000);
+    await eventually(expectCacheToBeTrue, 60_000);
     const caughtUp = performance.now();
     expect(store.size).toBe(667);
     expect(lists).toBe(1);
@@ -145,10 +145,11 @@ describe('the cache is what the cluster holds', () => {
     await admin.delete(configMapType, { namespace, name: 'goes' });
     await admin.create(makeConfigMap('comes', {}, namespace));
     await plane.compactEtcd();
+    await eventually(async () => expect([...failures.keys()]).toContain('Unreachable'));
     proxy = await startCuttingProxy(new URL(plane.url), proxy.port);
-    await eventually(expectCacheToBeTrue, 30_000);
+    await eventually(expectCacheToBeTrue, 60_000);
     expect(lists).toBe(2);
-    expect([...failures.keys()].toSorted()).toEqual(expect.arrayContaining(['Expired', 'Unreachable']));
+    expect([...failures.keys()]).toContain('Expired');
   });
 
   test('after 600 changes each with a compaction now and then and the connection cut', async () => {
@@ -163,11 +164,14 @@ describe('the cache is what the cluster holds', () => {
       await sleep(100);
     }
     await churning;
-    await eventually(expectCacheToBeTrue, 30_000);
-    // A list may be cut too, and is repeated then.
-    const expired = failures.get('Expired') ?? 0;
+    let expired = 0;
+    await eventually(async () => {
+      await expectCacheToBeTrue();
+      // A list may be cut too, and is repeated then.
+      expired = failures.get('Expired') ?? 0;
+      expect(lists - 1).toBeGreaterThanOrEqual(expired);
+    }, 60_000);
     expect(expired).toBeGreaterThan(0);
-    expect(lists - 1).toBeGreaterThanOrEqual(expired);
     printFigure(
       `1,600 changes with ${proxy.cuts} cuts and ${compactions} compactions: 410 ${expired} times, no event lost`,
     );
@@ -184,9 +188,9 @@ describe('the cache is what the cluster holds', () => {
     await startReflector();
     await admin.create(makeConfigMap('before', {}, namespace));
     await plane.restartApiServer({ downMs: 5_000 });
-    await eventually(() => admin.create(makeConfigMap('after', {}, namespace)).then(() => {}), 20_000);
+    await eventually(() => admin.create(makeConfigMap('after', {}, namespace)).then(() => {}), 60_000);
     const backAt = performance.now();
-    await eventually(expectCacheToBeTrue, 20_000);
+    await eventually(expectCacheToBeTrue, 60_000);
     expect(lists).toBe(1);
     printFigure(`cache true again ${Math.round(performance.now() - backAt)} ms after the API server was back`);
   });

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { freePort } from '../../cli/src/free-port.ts';
+import { freePort } from '@riskmodel/core/free-port.ts';
+import { releaseNamespace } from '../chart/helm-chart.ts';
 import { repository } from '../harness/local-system.ts';
 import { Program } from '../harness/program.ts';
 
@@ -15,9 +16,11 @@ export class OperatorProgram extends Program {
   static async start(kubeconfig: string, name: string, env: NodeJS.ProcessEnv = {}): Promise<OperatorProgram> {
     const port = await freePort();
     return new OperatorProgram(`http://127.0.0.1:${port}`, {
+      // As the chart does.
+      NODE_OPTIONS: '--max-semi-space-size=4',
       KUBECONFIG: kubeconfig,
       POD_NAME: name,
-      POD_NAMESPACE: 'riskmodel-system',
+      POD_NAMESPACE: releaseNamespace,
       REDIS_URL: process.env['REDIS_URL'],
       RISKMODEL_REDIS_URL: 'redis://redis.riskmodel-system.svc:6379',
       RISKMODEL_IMAGE: 'riskmodel:1',

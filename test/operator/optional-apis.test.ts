@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { installApi } from '../harness/apis/install-api.ts';
 import { eventually } from '../harness/eventually.ts';
 import { printFigure } from '../harness/figures.ts';
 import { OperatorFixture } from './operator-fixture.ts';
@@ -29,31 +30,6 @@ beforeAll(async () => {
 
 afterAll(() => fixture?.stop());
 
-/** A CRD that takes anything, in the place of one that this machine does not have. */
-async function installApi(apiVersion: string, kind: string, plural: string): Promise<void> {
-  const [group = '', name = ''] = apiVersion.split('/');
-  const crd = {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.${group}`, annotations: { 'api-approved.kubernetes.io': 'unapproved, for a test' } },
-    spec: {
-      group,
-      scope: 'Namespaced',
-      names: { kind, plural, singular: kind.toLowerCase() },
-      versions: [
-        {
-          name,
-          served: true,
-          storage: true,
-          schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
-        },
-      ],
-    },
-  };
-  await fixture.plane.kubectl.run(['apply', '-f', '-'], { input: JSON.stringify(crd) });
-  await fixture.plane.kubectl.run(['wait', '--for=condition=Established', `crd/${plural}.${group}`]);
-}
-
 describe('an API that appears later is picked up', () => {
   test.each([
     ['keda.sh/v1alpha1', 'ScaledObject', 'scaledobjects', 'credit-default-worker'],
@@ -61,10 +37,10 @@ describe('an API that appears later is picked up', () => {
     ['gateway.networking.k8s.io/v1', 'HTTPRoute', 'httproutes', 'credit-default'],
     ['networking.gke.io/v1', 'HealthCheckPolicy', 'healthcheckpolicies', 'credit-default'],
   ])('%s %s', async (apiVersion, kind, plural, name) => {
-    await installApi(apiVersion, kind, plural);
+    await installApi(fixture.plane, { apiVersion, kind, plural });
     const installed = performance.now();
     const group = apiVersion.split('/')[0];
-    await eventually(async () => expect(await fixture.get(`${plural}.${group}`, name)).toMatchObject({ kind }), 20_000);
+    await eventually(async () => expect(await fixture.get(`${plural}.${group}`, name)).toMatchObject({ kind }), 60_000);
     printFigure(`${kind} made ${Math.round(performance.now() - installed)} ms after its API appeared`);
   });
 

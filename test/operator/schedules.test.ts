@@ -12,7 +12,7 @@ import { LocalSystem } from '../harness/local-system.ts';
 import { exampleManifest } from '../harness/manifests.ts';
 import { OperatorFixture } from './operator-fixture.ts';
 
-jest.setTimeout(180_000);
+jest.setTimeout(300_000);
 /** The first run on a machine builds Kubernetes. */
 const buildTimeoutMs = 80 * 60_000;
 const model = 'credit-default';
@@ -125,18 +125,18 @@ test('a schedule that comes up with no worker there is put in line; a worker the
   await eventually(async () => {
     const ended = await batches.list({ model, limit: 10 });
     expect(ended).toMatchObject([{ input, state: 'done', rows: { total: rows } }]);
-  }, 30_000);
+  }, 50_000);
   await eventually(async () => {
     const riskModel = await fixture.get('riskmodels', model);
     expect(riskModel?.['status']).toMatchObject({ lastBatch: { state: 'done', rows: { total: rows } } });
-  }, 70_000);
+  }, 90_000);
   // The next one is waited for.
   const [scheduler] = await queue.getJobSchedulers();
   expect(scheduler?.next).toBeGreaterThan(due);
 });
 
 test('deleted, a model takes its schedules along', async () => {
-  await fixture.plane.kubectl.run(['-n', 'risk', 'delete', 'riskmodel', model, '--timeout=20s']);
+  await fixture.plane.kubectl.run(['-n', 'risk', 'delete', 'riskmodel', model, '--timeout=50s']);
   expect(await schedulersOf()).toEqual({});
   expect(await queue.getDelayedCount()).toBe(0);
 });

@@ -3,28 +3,24 @@ import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
 import { AdmissionWebhook, type AdmissionWebhookDeps } from '@riskmodel/operator/admission/admission-webhook.ts';
 import { KubeClient } from '@riskmodel/operator/kube/client.ts';
 import { loadConnection } from '@riskmodel/operator/kube/load-connection.ts';
-import { HelmChart, releaseNamespace, type RenderedObject } from '../chart/helm-chart.ts';
-import { ensureBinaries } from '../harness/cluster/binaries.ts';
+import { releaseNamespace, type RenderedObject } from '../chart/helm-chart.ts';
 import { startControlPlane, type ControlPlane } from '../harness/cluster/control-plane.ts';
 import { makeHelm } from '../harness/cluster/helm.ts';
 import type { ClusterCommand } from '../harness/cluster/kubectl.ts';
 import { eventually } from '../harness/eventually.ts';
+import { grantRights, renderChart } from './operator-rights.ts';
 
 export const webhookName = 'rm-risk-model-webhook';
-/** What the webhook takes of the chart. */
-const kinds = new Set([
-  'CustomResourceDefinition',
-  'ServiceAccount',
-  'Role',
-  'RoleBinding',
-  'ClusterRole',
-  'ClusterRoleBinding',
-]);
+/** More than the chart's, as an answer that comes late on a busy machine would count as none. */
+const patience = { timeoutSeconds: 20 };
 
 /** A control plane, and what the chart would put into it. */
-export interface Cluster {
+interface Rendered {
   plane: ControlPlane;
-  objects: RenderedObject[];
+  objects: readonly RenderedObject[];
+}
+
+export interface Cluster extends Rendered {
   helm: ClusterCommand;
 }
 
@@ -79,15 +75,13 @@ function log(line: string): void {
 
 /** A real API server with the chart's CRDs, the operator's rights and the webhook's empty Secret; no webhook yet. */
 export async function startPlane(): Promise<Cluster> {
-  const { helm } = await ensureBinaries(['helm'], log);
   const plane = await startControlPlane({ log });
   try {
-    const objects = await new HelmChart(helm).render();
+    const objects = await renderChart();
     for (const namespace of [releaseNamespace, 'risk']) await plane.kubectl.run(['create', 'namespace', namespace]);
-    const needed = objects.filter(
-      ({ kind, metadata }) => kinds.has(kind) || metadata.name === `${webhookName}-certificate`,
-    );
-    await apply(plane, needed);
+    const crds = objects.filter(({ kind }) => kind === 'CustomResourceDefinition');
+    await apply(plane, crds);
+    await grantRights(plane, objects);
     for (const crd of ['riskmodels', 'batchpredictions']) {
       await plane.kubectl.run(['wait', '--for=condition=Established', `crd/${crd}.riskmodel.io`]);
     }
@@ -99,24 +93,24 @@ export async function startPlane(): Promise<Cluster> {
 }
 
 /** The chart's configuration, but for where the webhook is found: there is no node that a Service could lead to. */
-export async function configure(cluster: Cluster, port: number, failurePolicy = 'Ignore'): Promise<void> {
+export async function configure(cluster: Rendered, port: number, failurePolicy = 'Ignore'): Promise<void> {
   const clientConfig = { url: `https://localhost:${port}/validate` };
-  await applyConfiguration(cluster, (webhook) => ({ ...webhook, clientConfig, failurePolicy }));
+  await applyConfiguration(cluster, (webhook) => ({ ...webhook, ...patience, clientConfig, failurePolicy }));
 }
 
 /** The chart's configuration, but for the port, and a Service of its Service's name that leads to this machine. */
-export async function configureService(cluster: Cluster, port: number): Promise<void> {
+export async function configureService(cluster: Rendered, port: number): Promise<void> {
   const metadata = { name: webhookName, namespace: releaseNamespace };
   const spec = { type: 'ExternalName', externalName: 'localhost' };
   await apply(cluster.plane, [{ apiVersion: 'v1', kind: 'Service', metadata, spec }]);
   await applyConfiguration(cluster, (webhook) => {
     const { service } = webhook['clientConfig'] as { service: object };
-    return { ...webhook, failurePolicy: 'Fail', clientConfig: { service: { ...service, port } } };
+    return { ...webhook, ...patience, failurePolicy: 'Fail', clientConfig: { service: { ...service, port } } };
   });
 }
 
 async function applyConfiguration(
-  { plane, objects }: Cluster,
+  { plane, objects }: Rendered,
   change: (webhook: Record<string, unknown>) => Record<string, unknown>,
 ): Promise<void> {
   const found = objects.find(({ kind }) => kind === 'ValidatingWebhookConfiguration') as RenderedObject;

@@ -11,7 +11,7 @@ export interface AuditEvent {
   stage: string;
   verb: string;
   requestURI: string;
-  user: { username: string; groups?: string[] };
+  user: { username: string; groups?: string[]; extra?: Record<string, string[]> };
   userAgent?: string;
   objectRef?: { apiGroup?: string; resource?: string; subresource?: string; namespace?: string; name?: string };
   responseStatus?: { code: number; reason?: string };

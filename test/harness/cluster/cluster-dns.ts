@@ -14,7 +14,7 @@ export async function startClusterDns(
   program: string,
   { folder, plane, namespaces, network }: NodeContext,
 ): Promise<ClusterDns> {
-  const resolver = new Resolver({ timeout: 1_000, tries: 1 });
+  const resolver = new Resolver({ timeout: 1_000, tries: 4 });
   resolver.setServers([network.nodeAddress]);
   const kubeconfig = await plane.kubeconfigFor({ user: 'system:kube-dns', groups: ['system:masters'] });
   const server = new ServerProcess({

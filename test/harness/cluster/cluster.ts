@@ -2,7 +2,7 @@ import type { Resolver } from 'node:dns/promises';
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ensureBinaries } from './binaries.ts';
-import { makeCgroups, removeCgroups } from './cgroups.ts';
+import { makeCgroups, removeCgroups, weighCgroups } from './cgroups.ts';
 import { startClusterDns } from './cluster-dns.ts';
 import { startContainerd, type Containerd } from './containerd.ts';
 import { startControlPlane, type ControlPlane, type ControlPlaneOptions } from './control-plane.ts';
@@ -84,6 +84,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       startKubeProxy(programs['kube-proxy'], context),
       startKubelet(kubeletOptions),
     ]);
+    await weighCgroups(cgroup);
     const startMs = performance.now() - startedAt;
     return {
       plane,

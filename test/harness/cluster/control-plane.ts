@@ -14,7 +14,7 @@ import { ClusterCommand } from './kubectl.ts';
 import { makeKubeconfig, type Credentials } from './kubeconfig.ts';
 import { makeRunFolder, removeAbandonedRuns } from './run-folder.ts';
 import { ServerProcess } from './server-process.ts';
-import { stablePort } from './stable-port.ts';
+import { stablePort } from '@riskmodel/core/testing/stable-port.ts';
 
 export interface ControlPlaneOptions {
   /** Runs kube-controller-manager, so that Deployments get ReplicaSets and namespaces can be deleted. */
@@ -24,6 +24,8 @@ export interface ControlPlaneOptions {
   /** Further arguments, such as `--watch-cache=false` or `--min-request-timeout=5`; the last of a name holds. */
   apiServerArgs?: string[];
   controllerManagerArgs?: string[];
+  /** Further variables of its programs' environment. */
+  env?: Record<string, string>;
   /** Writes requests down for `auditEvents`. */
   audit?: AuditPolicy;
   /** An address of this machine that the API server listens on instead of 127.0.0.1, for nodes to reach it. */
@@ -184,10 +186,11 @@ class LocalControlPlane implements ControlPlane {
     const { address = '127.0.0.1', serviceCidr = defaultServiceCidr, audit, apiServerArgs = [] } = this.#options;
     const port = await stablePort(address);
     this.url = `https://${address}:${port}`;
-    const [server, kubeletClient, admin] = await Promise.all([
+    const [server, kubeletClient, admin, frontProxy] = await Promise.all([
       this.ca.issueServer('kube-apiserver', serverHosts(address, serviceCidr)),
       this.ca.issueClient({ user: 'kube-apiserver', groups: ['system:masters'] }),
       this.ca.issueClient({ user: 'admin', groups: ['system:masters'] }),
+      this.ca.issueClient({ user: frontProxyName }),
     ]);
     await this.#connectAs(admin);
     // Nodes are told the address by the Service `kubernetes`; nobody is where there is only 127.0.0.1.
@@ -198,6 +201,9 @@ class LocalControlPlane implements ControlPlane {
         'bind-address': address,
         'secure-port': String(port),
         ...(reachable ? { 'advertise-address': address } : { 'endpoint-reconciler-type': 'none' }),
+        // Servers that answer for APIs are processes of this machine, asked at their own addresses; without a node there
+        // are no such addresses, and Services are names (ExternalName), which this would not look up.
+        ...(reachable ? { 'enable-aggregator-routing': 'true' } : {}),
         'tls-cert-file': server.certFile,
         'tls-private-key-file': server.keyFile,
         'client-ca-file': this.ca.certFile,
@@ -210,6 +216,7 @@ class LocalControlPlane implements ControlPlane {
         'service-cluster-ip-range': serviceCidr,
         'authorization-mode': 'Node,RBAC',
         'allow-privileged': 'true',
+        ...aggregationFlags(this.ca.certFile, frontProxy),
         ...(audit ? await this.#makeAuditFlags(audit) : {}),
       },
       args: apiServerArgs,
@@ -243,6 +250,9 @@ class LocalControlPlane implements ControlPlane {
       'use-service-account-credentials': 'true',
       'service-account-private-key-file': this.#serviceAccountKey,
       'root-ca-file': this.ca.certFile,
+      // When an API server was away, this one's cache may be a minute behind the heartbeats that the node sends again. It
+      // would take the only node for dead, and its pods for not ready, which a second node would have made up for.
+      'node-monitor-grace-period': '10m',
     };
     await this.#startServer(name, {
       flags: {
@@ -272,6 +282,7 @@ class LocalControlPlane implements ControlPlane {
       args: [...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`), ...args],
       logFile: join(this.folder, `${name}.log`),
       isReady,
+      ...(this.#options.env ? { env: this.#options.env } : {}),
       ...(stopTimeoutMs === undefined ? {} : { stopTimeoutMs }),
     });
     this.#servers.push(server);
@@ -315,6 +326,21 @@ class LocalControlPlane implements ControlPlane {
     for (const server of this.#servers.toReversed()) await server.kill();
     if (!keepFolder) await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
+}
+
+const frontProxyName = 'front-proxy';
+
+/** Lets other servers, such as metrics-server, answer for APIs of the cluster: they are told who asks in headers. */
+function aggregationFlags(caFile: string, { certFile, keyFile }: Certificate): Record<string, string> {
+  return {
+    'requestheader-client-ca-file': caFile,
+    'requestheader-allowed-names': frontProxyName,
+    'requestheader-username-headers': 'X-Remote-User',
+    'requestheader-group-headers': 'X-Remote-Group',
+    'requestheader-extra-headers-prefix': 'X-Remote-Extra-',
+    'proxy-client-cert-file': certFile,
+    'proxy-client-key-file': keyFile,
+  };
 }
 
 /** What the API server is called by its clients, in pods too. */

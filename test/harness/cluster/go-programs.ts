@@ -26,7 +26,17 @@ const kubernetesPrograms = {
   kubelet: 2,
 };
 
-export type ProgramName = keyof typeof kubernetesPrograms | 'etcd' | 'helm' | 'kwok' | 'cluster-dns' | 'pause';
+export type ProgramName =
+  | keyof typeof kubernetesPrograms
+  | 'etcd'
+  | 'helm'
+  | 'kwok'
+  | 'metrics-server'
+  | 'cluster-dns'
+  | 'pause'
+  | 'fake-gcs-server'
+  | 'pubsub-emulator'
+  | 'vegeta';
 
 const modulesFolder = join(import.meta.dirname, 'go');
 
@@ -37,8 +47,6 @@ export function goProgram(name: ProgramName): GoProgram {
       return makeProgram(name, {
         folder: 'etcd',
         module: 'go.etcd.io/etcd/server/v3',
-        package: 'go.etcd.io/etcd/server/v3',
-        variables: () => ({}),
         minutes: 1,
       });
     case 'helm':
@@ -54,12 +62,33 @@ export function goProgram(name: ProgramName): GoProgram {
         folder: 'kwok',
         module: 'sigs.k8s.io/kwok',
         package: 'sigs.k8s.io/kwok/cmd/kwok',
-        variables: () => ({}),
         minutes: 3,
       });
+    case 'fake-gcs-server':
+      return makeProgram(name, {
+        folder: 'fake-gcs-server',
+        module: 'github.com/fsouza/fake-gcs-server',
+        minutes: 2,
+      });
+    case 'metrics-server':
+      return makeProgram(name, {
+        folder: 'metrics-server',
+        module: 'sigs.k8s.io/metrics-server',
+        package: 'sigs.k8s.io/metrics-server/cmd/metrics-server',
+        minutes: 5,
+      });
+    case 'vegeta':
+      return makeProgram(name, {
+        folder: 'vegeta',
+        module: 'github.com/tsenart/vegeta/v12',
+        minutes: 1,
+      });
+    case 'pubsub-emulator':
+      return makeOwnProgram(name, join(modulesFolder, name), '.');
     case 'cluster-dns':
     case 'pause':
-      return makeOwnProgram(name);
+      // From Kubernetes' modules and compiled parts.
+      return makeOwnProgram(name, join(modulesFolder, 'kubernetes'), `./${name}`);
     default:
       return makeProgram(name, {
         folder: 'kubernetes',
@@ -74,8 +103,9 @@ export function goProgram(name: ProgramName): GoProgram {
 interface Source {
   folder: string;
   module: string;
-  package: string;
-  variables: (version: string) => Record<string, string>;
+  /** The module itself when absent. */
+  package?: string;
+  variables?: (version: string) => Record<string, string>;
   minutes: number;
 }
 
@@ -85,25 +115,27 @@ function makeProgram(name: ProgramName, source: Source): GoProgram {
   return {
     name,
     moduleFolder,
-    package: source.package,
+    package: source.package ?? source.module,
     version,
     cachePath: join(`${source.folder}-${version}`, name),
-    variables: source.variables(version),
+    variables: source.variables?.(version) ?? {},
     minutes: source.minutes,
   };
 }
 
-/** A program whose source lies here, beside the go.mod of Kubernetes, from whose modules and compiled parts it is made. */
-function makeOwnProgram(name: ProgramName): GoProgram {
-  const moduleFolder = join(modulesFolder, 'kubernetes');
-  const sources = readdirSync(join(moduleFolder, name)).map((file) => join(moduleFolder, name, file));
+/** A program whose source lies here, in a package (`./FOLDER`) of a module. */
+function makeOwnProgram(name: ProgramName, moduleFolder: string, sourcePackage: string): GoProgram {
+  const sourceFolder = join(moduleFolder, sourcePackage);
+  const sources = readdirSync(sourceFolder)
+    .filter((file) => file.endsWith('.go'))
+    .map((file) => join(sourceFolder, file));
   const hash = createHash('sha256');
   for (const file of [join(moduleFolder, 'go.mod'), ...sources.sort()]) hash.update(readFileSync(file));
   const version = hash.digest('hex').slice(0, 12);
   return {
     name,
     moduleFolder,
-    package: `./${name}`,
+    package: sourcePackage,
     version,
     cachePath: join(`${name}-${version}`, name),
     variables: {},

@@ -4,7 +4,10 @@ import type { ControlPlane } from './control-plane.ts';
 import { ClusterCommand } from './kubectl.ts';
 
 /** The administrator's helm. What it keeps for itself goes into the cluster's folder, not into the user's home. */
-export async function makeHelm(plane: ControlPlane, log: (line: string) => void = () => {}): Promise<ClusterCommand> {
+export async function makeHelm(
+  plane: Pick<ControlPlane, 'kubeconfig' | 'folder'>,
+  log: (line: string) => void = () => {},
+): Promise<ClusterCommand> {
   const { helm } = await ensureBinaries(['helm'], log);
   const home = join(plane.folder, 'helm');
   return new ClusterCommand(helm, plane.kubeconfig, {

@@ -23,6 +23,8 @@ export interface ServerCommand {
   name: string;
   command: string;
   args: string[];
+  /** Further variables of its environment. */
+  env?: Record<string, string>;
   /** Gets all that it prints, after what is there. */
   logFile: string;
   /** Whether it answers as it should. It may throw while it does not. */
@@ -46,10 +48,11 @@ export class ServerProcess {
 
   /** Starts the program and waits until it is ready. @throws Error with the last lines of its log */
   async start(): Promise<void> {
-    const { name, command, args, logFile, isReady, startTimeoutMs = 60_000 } = this.#command;
+    const { name, command, args, env, logFile, isReady, startTimeoutMs = 60_000 } = this.#command;
     const logFd = openSync(logFile, 'a');
     try {
       this.#child = spawn('/bin/sh', ['-c', killWithParent, 'sh', command, ...args], {
+        env: { ...process.env, ...env },
         stdio: ['pipe', logFd, logFd],
         // A process group of its own: for what it starts to be signalled with it, and a terminal's Ctrl-C not to be.
         detached: true,

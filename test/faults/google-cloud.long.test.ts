@@ -1,0 +1,3 @@
+import { describeRuns } from './google-cloud-runs.ts';
+
+describeRuns(500, { coversAll: true });
