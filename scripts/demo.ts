@@ -6,7 +6,7 @@ import { ApiClient } from '../cli/src/api-client.ts';
 import { batchSeconds, formatCount, metricsLines } from '../cli/src/batch-text.ts';
 import { commandLine, shellWord } from '../cli/src/command-line.ts';
 import { CommandError } from '../cli/src/errors.ts';
-import { isPortFree } from '../cli/src/free-port.ts';
+import { isPortFree } from '@riskmodel/core/free-port.ts';
 import { startSystem, type LocalSystem } from '../cli/src/local-system.ts';
 import type { Terminal } from '../cli/src/terminal.ts';
 import { shortPath } from '../cli/src/short-path.ts';
@@ -86,7 +86,7 @@ async function scoreSample(model: RiskModel, url: string, terminal: Terminal): P
     commandLine(['batch', 'submit', '--model', model.metadata.name, '--input', sample.uri, '--wait'], { url, env }),
   );
   const output = stdout.isTTY ? stdout : { write: (text: string) => stdout.write(`   ${text}`) };
-  const client = new ApiClient(url, signal);
+  const client = new ApiClient(url, { signal });
   const submitted = await client.submitBatch({ model: model.metadata.name, input: sample.uri });
   const batch = await watchBatch(submitted, { client, output, env, signal });
   if (batch.state !== 'done') throw new CommandError(`the batch is ${batch.state}: ${batch.error?.message ?? ''}`);

@@ -1,10 +1,10 @@
-// Makes the types of each kind from its CRD: those of a manifest after defaulting, so a field that the CRD gives a
-// default to is never undefined. `--check` compares instead of writing.
+// Makes two files of each kind's CRD: its types, those of a manifest after defaulting, so a field that the CRD gives a
+// default to is never undefined; and its schema as JSON, since programs would take a tenth of a second at each start to
+// parse the YAML. `--check` compares instead of writing.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { compile } from 'json-schema-to-typescript';
-import { batchPredictionCrdFile } from '../core/src/batchprediction/batch-prediction.ts';
-import { readResourceKind, riskModelCrdFile } from '../core/src/riskmodel/resource-kind.ts';
+import { batchPredictionCrdFile, readResourceKind, riskModelCrdFile } from '../core/src/riskmodel/resource-kind.ts';
 import type { StructuralSchema } from '../core/src/riskmodel/structural-schema.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -13,7 +13,7 @@ type JsonSchema = Parameters<typeof compile>[0];
 
 interface Source {
   crdFile: string;
-  /** The TypeScript file to make. */
+  /** The files to make, without their endings. */
   target: string;
   /** The exported name of each object in the schema that deserves one, by its path. */
   typeNames: Record<string, string>;
@@ -49,6 +49,7 @@ const riskModelTypes: Record<string, string> = {
 const batchPredictionTypes: Record<string, string> = {
   '.metadata': 'ObjectMeta',
   '.spec': 'BatchPredictionSpec',
+  '.spec.action': 'BatchAction',
   '.spec.input': 'BatchInput',
   '.spec.input.format': 'BatchInputFormat',
   '.status': 'BatchPredictionStatus',
@@ -63,12 +64,12 @@ const batchPredictionTypes: Record<string, string> = {
 const sources: Source[] = [
   {
     crdFile: riskModelCrdFile,
-    target: join(root, 'core/src/riskmodel/zz_generated.riskmodel.ts'),
+    target: join(root, 'core/src/riskmodel/zz_generated.riskmodel'),
     typeNames: riskModelTypes,
   },
   {
     crdFile: batchPredictionCrdFile,
-    target: join(root, 'core/src/batchprediction/zz_generated.batchprediction.ts'),
+    target: join(root, 'core/src/batchprediction/zz_generated.batchprediction'),
     typeNames: batchPredictionTypes,
   },
 ];
@@ -111,7 +112,7 @@ function afterDefaulting(schema: StructuralSchema, path: string, naming: Naming)
   return { tsType: name, ...(schema.description !== undefined && { description: schema.description }) };
 }
 
-async function generate({ crdFile, typeNames }: Source): Promise<string> {
+async function generateTypes({ crdFile, typeNames }: Source): Promise<string> {
   const { kind, schema } = readResourceKind(crdFile);
   const definitions: Record<string, JsonSchema> = {};
   const converted = afterDefaulting(schema, '', { typeNames, definitions });
@@ -130,13 +131,17 @@ function readIfThere(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
 }
 
-for (const source of sources) {
-  const generated = await generate(source);
+function writeOrCheck(file: string, generated: string, crdFile: string): void {
   if (!process.argv.includes('--check')) {
-    writeFileSync(source.target, generated);
-  } else if (readIfThere(source.target) !== generated) {
-    const [target, crd] = [source.target, source.crdFile].map((file) => relative(root, file));
-    console.error(`${target} is not what ${crd} makes: run npm run generate`);
+    writeFileSync(file, generated);
+  } else if (readIfThere(file) !== generated) {
+    console.error(`${relative(root, file)} is not what ${relative(root, crdFile)} makes: run npm run generate`);
     process.exitCode = 1;
   }
+}
+
+for (const source of sources) {
+  const { target, crdFile } = source;
+  writeOrCheck(`${target}.ts`, await generateTypes(source), crdFile);
+  writeOrCheck(`${target}.json`, `${JSON.stringify(readResourceKind(crdFile), undefined, 1)}\n`, crdFile);
 }

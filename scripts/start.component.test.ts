@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { runningIn, until } from '../cli/src/testing/processes.ts';
 
 // Server, queue-worker and Redis start and stop for real.
-jest.setTimeout(90_000);
+jest.setTimeout(180_000);
 
 const root = join(import.meta.dirname, '..');
 const env = { PATH: process.env['PATH'] };
@@ -36,7 +36,7 @@ test('every command that `npm start` suggests works as it is printed, with its o
   const exited = once(child, 'exit');
   let printed = '';
   child.stdout?.on('data', (text) => (printed += String(text)));
-  await until(() => printed.includes('Ctrl-C stops it'), 60_000);
+  await until(() => printed.includes('Ctrl-C stops it'), 90_000);
   const commands = printed
     .split('\n')
     .filter((line) => line.startsWith('  npx riskmodel '))

@@ -1,6 +1,7 @@
 // Runs every test: first the ones beside the sources, several at a time, then those of test/, which start whole
-// systems and kill processes, one at a time. `--unit` runs only those that need nothing but Node. What else is given
-// goes to Jest. The last line is `N passed, N failed`, with `, N skipped` when some were.
+// systems and kill processes, one at a time. `--unit` runs only those that need nothing but Node; `--long` only those that
+// take a quarter of an hour, which are left out otherwise. What else is given goes to Jest. The last line is
+// `N passed, N failed`, with `, N skipped` when some were.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -58,6 +59,21 @@ async function ignoring(...patterns: string[]): Promise<string[]> {
   return all.map((pattern) => `--testPathIgnorePatterns=${pattern}`);
 }
 
+/** Jest's arguments for the tests that are left out otherwise: all of them, or those whose names are given. */
+function longTests(args: string[]): string[] {
+  const rest = args.filter((arg) => arg !== '--long');
+  const names = rest.filter((arg) => !arg.startsWith('-'));
+  const patterns = (names.length === 0 ? [''] : names).map((name) => `${name}.*\\.long\\.test\\.ts$`);
+  return [
+    '--roots',
+    systemTests,
+    '--testPathIgnorePatterns=/node_modules/',
+    ...patterns.map((pattern) => `--testPathPatterns=${pattern}`),
+    ...rest.filter((arg) => arg.startsWith('-')),
+    '--runInBand',
+  ];
+}
+
 async function runTests(args: string[]): Promise<TestCounts> {
   const env = {
     ...process.env,
@@ -74,6 +90,7 @@ async function runTests(args: string[]): Promise<TestCounts> {
   const redis = await ensureRedis({ env: process.env, log: (line) => console.error(line) });
   try {
     const withRedis = { ...env, REDIS_URL: redis.url };
+    if (args.includes('--long')) return await runJest(longTests(args), withRedis);
     const counts = await runJest([...besideSources, ...args], withRedis);
     if (signal.aborted || !existsSync(systemTests)) return counts;
     return addCounts(counts, await runJest(['--roots', systemTests, '--runInBand', ...args], withRedis));
