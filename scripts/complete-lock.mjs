@@ -5,12 +5,23 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 const file = new URL('../package-lock.json', import.meta.url);
 const lock = JSON.parse(readFileSync(file, 'utf8'));
-const systems = ['android', 'darwin', 'freebsd', 'linux', 'openharmony', 'win32', 'sunos', 'aix', 'openbsd', 'netbsd'];
+const systems = new Set([
+  'android',
+  'darwin',
+  'freebsd',
+  'linux',
+  'openharmony',
+  'win32',
+  'sunos',
+  'aix',
+  'openbsd',
+  'netbsd',
+]);
 
 /** What a platform package's name, such as `@oxlint/binding-linux-arm64-musl`, says it is for. */
 function platformOf(name) {
   const words = name.split(/[/-]/);
-  const os = words.find((word) => systems.includes(word));
+  const os = words.find((word) => systems.has(word));
   if (os === undefined) return undefined;
   const cpu = words.slice(words.indexOf(os) + 1)[0];
   const libc = words.includes('musl') ? ['musl'] : words.includes('gnu') ? ['glibc'] : undefined;

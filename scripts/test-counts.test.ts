@@ -1,12 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { addCounts, countsOf, type JestResults, type TestCounts } from './test-counts.ts';
+import { addCounts, countsOf, type JestResults, type JestTest, type TestCounts } from './test-counts.ts';
 
 function results(changes: Partial<JestResults> = {}): JestResults {
   return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0, testResults: [], ...changes };
 }
 
-const failedTest = { status: 'failed', assertionResults: [{ status: 'passed' }, { status: 'failed' }] };
-const brokenFile = { status: 'failed', assertionResults: [{ status: 'passed' }] };
+const [passed, failed] = ['passed', 'failed'].map((status) => ({ status, fullName: status })) as [JestTest, JestTest];
+const failedTest = { name: 'a', status: 'failed', assertionResults: [passed, failed] };
+const brokenFile = { name: 'b', status: 'failed', assertionResults: [passed] };
 
 describe('what a run comes to', () => {
   const cases: [why: string, results: JestResults | undefined, exitCode: number | null, counts: TestCounts][] = [
@@ -26,7 +27,7 @@ describe('what a run comes to', () => {
     ],
     [
       'a file that could not be run counts',
-      results({ numPassedTests: 2, testResults: [brokenFile, { status: 'failed', assertionResults: [] }] }),
+      results({ numPassedTests: 2, testResults: [brokenFile, { name: 'c', status: 'failed', assertionResults: [] }] }),
       1,
       { passed: 2, failed: 2, skipped: 0 },
     ],

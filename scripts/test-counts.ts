@@ -10,7 +10,19 @@ export interface JestResults {
   numFailedTests: number;
   numPendingTests: number;
   numTodoTests: number;
-  testResults: { status: string; assertionResults: { status: string }[] }[];
+  testResults: JestFile[];
+}
+
+export interface JestFile {
+  /** Its path. */
+  name: string;
+  status: string;
+  assertionResults: JestTest[];
+}
+
+export interface JestTest {
+  status: string;
+  fullName: string;
 }
 
 export const noCounts: TestCounts = { passed: 0, failed: 0, skipped: 0 };

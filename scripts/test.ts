@@ -1,5 +1,5 @@
 // Runs every test: first the ones beside the sources, several at a time, then those of test/, which start whole
-// systems and kill processes, one at a time. `--unit` runs only those that need nothing but Node; `--long` only those that
+// systems and kill processes, one at a time (a whole run repeats the few files of those that failed). `--unit` runs only those that need nothing but Node; `--long` only those that
 // take a quarter of an hour, which are left out otherwise. What else is given goes to Jest. The last line is
 // `N passed, N failed`, with `, N skipped` when some were.
 import { spawn } from 'node:child_process';
@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ensureRedis } from '../cli/src/local-redis.ts';
 import { shutdownSignal } from '../cli/src/shutdown-signal.ts';
+import { filesToRepeat, unsteadyTests, withRepeated } from './repeated-tests.ts';
 import { addCounts, countsOf, noCounts, type JestResults, type TestCounts } from './test-counts.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -21,7 +22,32 @@ const testTimeoutMs = 30_000;
 
 const signal = shutdownSignal();
 
+interface Run {
+  /** Undefined when Jest left none. */
+  results: JestResults | undefined;
+  exitCode: number | null;
+}
+
 async function runJest(args: string[], env: NodeJS.ProcessEnv): Promise<TestCounts> {
+  const { results, exitCode } = await startJest(args, env);
+  return countsOf(results, exitCode);
+}
+
+/** The tests of whole systems; when all tests are run, with the few files that failed run once more. */
+async function runSystemTests(args: string[], env: NodeJS.ProcessEnv): Promise<TestCounts> {
+  const first = await startJest(['--roots', systemTests, '--runInBand', ...args], env);
+  const files = args.length === 0 && !signal.aborted ? filesToRepeat(first.results) : [];
+  if (first.results === undefined || files.length === 0) return countsOf(first.results, first.exitCode);
+  console.error(`\nRunning what failed once more, with nothing beside it:\n${files.join('\n')}\n`);
+  const second = await startJest(['--runTestsByPath', ...files, '--runInBand'], env);
+  if (second.results === undefined) return countsOf(first.results, first.exitCode);
+  for (const test of unsteadyTests(first.results, second.results)) {
+    console.error(`passed only when it was run again, which is to be looked into: ${test}`);
+  }
+  return countsOf(withRepeated(first.results, second.results), second.exitCode);
+}
+
+async function startJest(args: string[], env: NodeJS.ProcessEnv): Promise<Run> {
   const folder = await mkdtemp(join(tmpdir(), 'riskmodel-tests-'));
   const outputFile = join(folder, 'results.json');
   try {
@@ -40,11 +66,11 @@ async function runJest(args: string[], env: NodeJS.ProcessEnv): Promise<TestCoun
       { cwd: root, env, stdio: ['inherit', 'ignore', 'inherit'] },
     );
     signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
-    const [code] = (await once(child, 'exit')) as [number | null];
+    const [exitCode] = (await once(child, 'exit')) as [number | null];
     const results = existsSync(outputFile)
       ? (JSON.parse(await readFile(outputFile, 'utf8')) as JestResults)
       : undefined;
-    return countsOf(results, code);
+    return { results, exitCode };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -93,7 +119,7 @@ async function runTests(args: string[]): Promise<TestCounts> {
     if (args.includes('--long')) return await runJest(longTests(args), withRedis);
     const counts = await runJest([...besideSources, ...args], withRedis);
     if (signal.aborted || !existsSync(systemTests)) return counts;
-    return addCounts(counts, await runJest(['--roots', systemTests, '--runInBand', ...args], withRedis));
+    return addCounts(counts, await runSystemTests(args, withRedis));
   } finally {
     await redis.stop();
   }

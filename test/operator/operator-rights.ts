@@ -26,11 +26,13 @@ export async function grantRights(plane: ControlPlane, objects: readonly Rendere
 
 /** The rights that the rendered chart binds to the operator, each as `VERB RESOURCE[/SUBRESOURCE][.GROUP]`. */
 export function grantedRights(objects: readonly RenderedObject[]): Set<string> {
-  const bound = objects
-    .filter(({ subjects = [] }) => subjects.some(({ name }) => name === accountName))
-    .map(({ roleRef }) => `${roleRef?.kind} ${roleRef?.name}`);
+  const bound = new Set(
+    objects
+      .filter(({ subjects = [] }) => subjects.some(({ name }) => name === accountName))
+      .map(({ roleRef }) => `${roleRef?.kind} ${roleRef?.name}`),
+  );
   const rules = objects
-    .filter(({ kind, metadata }) => bound.includes(`${kind} ${metadata.name}`))
+    .filter(({ kind, metadata }) => bound.has(`${kind} ${metadata.name}`))
     .flatMap(({ rules: own = [] }) => own);
   return new Set(
     rules.flatMap(({ apiGroups, resources, verbs }) =>

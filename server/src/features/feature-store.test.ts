@@ -87,8 +87,8 @@ describe('one record', () => {
   });
 
   test('is checked as if it had carried the values of the store, which nobody is told', async () => {
-    redis.hashes.set('test:features:credit:c3', { AGE: '12', SEX: 'secret', INCOME: '1e99' });
-    const answer = await predict({ customer_id: 'c3', OWNER: 'x' });
+    redis.hashes.set('test:features:credit:customer-3', { AGE: '12', SEX: 'secret', INCOME: '1e99' });
+    const answer = await predict({ customer_id: 'customer-3', OWNER: 'x' });
     expect(answer).toEqual({
       status: 422,
       body: {
@@ -104,7 +104,7 @@ describe('one record', () => {
         ],
       },
     });
-    expect(JSON.stringify(app.logs)).not.toMatch(/secret|c3/);
+    expect(JSON.stringify(app.logs)).not.toMatch(/secret|customer-3/);
   });
 
   test('that needs a Redis which is away is 503, to be tried again; others are answered', async () => {
