@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UnrecoverableError, type FlowProducer, type Job, type Queue } from 'bullmq';
 import type { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
-import { isFinal, type Batch, type BatchState } from '@riskmodel/core/batches/batch.ts';
+import { isFinal, type Batch } from '@riskmodel/core/batches/batch.ts';
 import {
   commitJobOptions,
   jobOptions,
@@ -59,8 +59,9 @@ interface CommitJob {
 }
 
 /**
- * The three kinds of job that a batch consists of, and the one that starts a batch by the clock. Each may run twice, or be cut short anywhere: it looks at the batch's
- * record first, does nothing for a batch that has ended, and comes to the same result as the last time.
+ * The three kinds of job that a batch consists of, and the one that starts a batch by the clock. Each may run twice, or
+ * be cut short anywhere: it looks at the batch's record first, does nothing for a batch that has ended, and comes to the
+ * same result as the last time.
  */
 export class Processors {
   readonly #deps: WorkerDeps;
@@ -105,7 +106,7 @@ export class Processors {
     try {
       switch (name) {
         case 'plan':
-          await this.#plan(batchId);
+          await this.#plan(job as Job<PlanJob>);
           return undefined;
         case 'chunk':
           return await this.#chunk(job.data as ChunkJob);
@@ -159,8 +160,9 @@ export class Processors {
     }
   }
 
-  async #plan(batchId: string): Promise<void> {
+  async #plan(job: Job<PlanJob>): Promise<void> {
     const { batches, models, warehouse, logger } = this.#deps;
+    const { batchId } = job.data;
     const startedAt = this.#deps.now().toISOString();
     await batches.transition(batchId, ['queued'], 'planning', { startedAt });
     const batch = await batches.get(batchId);
@@ -184,7 +186,10 @@ export class Processors {
     }
     // The plan that counts is the one on record: of two that were made at once, one was kept.
     const plan = await batches.plan<BatchPlan>(batchId);
-    if (plan !== undefined) await this.#enqueueChunks(batchId, plan);
+    if (plan === undefined) return;
+    const [chunk, ...others] = plan.input.chunks;
+    if (chunk !== undefined && others.length === 0) await this.#scoreAndCommit(plan, chunk, job);
+    else await this.#enqueueChunks(batchId, plan);
   }
 
   async #planFile(batch: Batch, manifest: RiskModel, model: Model, predDatetime: string): Promise<BatchPlan> {
@@ -241,7 +246,7 @@ export class Processors {
       name: 'commit' satisfies JobName,
       queueName: queue,
       data: { batchId } satisfies CommitJob,
-      opts: { ...commitJobOptions, jobId: `${batchId}.commit` },
+      opts: { ...commitJobOptions, jobId: commitJobId(batchId) },
       children: plan.input.chunks.map((chunk) => ({
         name: 'chunk' satisfies JobName,
         queueName: queue,
@@ -253,9 +258,41 @@ export class Processors {
   }
 
   async #chunk({ batchId, chunk }: ChunkJob): Promise<ChunkResult | undefined> {
-    const { batches, models, store, engine, logger } = this.#deps;
+    const { batches } = this.#deps;
     const [state, plan] = await Promise.all([batches.state(batchId), batches.plan<BatchPlan>(batchId)]);
-    if (state !== 'scoring' || plan === undefined) return undefined;
+    return state === 'scoring' && plan !== undefined ? this.#score(batchId, plan, chunk) : undefined;
+  }
+
+  /**
+   * Does all of a batch of one chunk in the job that planned it: nobody else could take a part of it, and for few rows
+   * two more jobs are most of the work. What the chunk came to is on record from the moment on at which the commit
+   * begins, so that a commit that was cut short is made again without the input, which may have changed by then.
+   */
+  async #scoreAndCommit(plan: BatchPlan, chunk: ChunkRange, job: Job<PlanJob>): Promise<void> {
+    const { batches, logger } = this.#deps;
+    const { batchId } = job.data;
+    if ((await batches.state(batchId)) === 'scoring') {
+      const scored = [await this.#score(batchId, plan, chunk)];
+      await batches.transition(batchId, ['scoring'], 'committing', { scored });
+    }
+    try {
+      await this.#commitScored(batchId, plan, await batches.scored<ChunkResult>(batchId));
+    } catch (error) {
+      if (!mayPass(error)) throw error;
+      // A commit has a patience of its own.
+      logger.warn({ err: error, batchId }, 'a batch could not be committed at once; trying again');
+      await this.#queue.add(
+        'commit' satisfies JobName,
+        { batchId },
+        { ...commitJobOptions, jobId: commitJobId(batchId) },
+      );
+      return;
+    }
+    await this.#removeStaged(batchId, job);
+  }
+
+  async #score(batchId: string, plan: BatchPlan, chunk: ChunkRange): Promise<ChunkResult> {
+    const { batches, models, store, engine, logger } = this.#deps;
     const result = await this.#inTempDir(async (tempDir) => {
       const tools = { store, engine, tempDir };
       if (plan.action === 'LoadFeatures') return checkFeatures(batchId, plan, chunk, tools);
@@ -267,40 +304,46 @@ export class Processors {
   }
 
   async #commit(job: Job<CommitJob>): Promise<void> {
-    const { batches, logger, metrics, now, store, warehouse, engine, predictions, openFeatures } = this.#deps;
+    const { batches } = this.#deps;
     const { batchId } = job.data;
     const plan = await batches.plan<BatchPlan>(batchId);
     await batches.transition(batchId, ['scoring'], 'committing');
-    const state: BatchState | undefined = await batches.state(batchId);
-    if (state === 'committing' && plan !== undefined) {
-      const children = Object.values(await job.getChildrenValues<ChunkResult | null>()).filter(
-        (value) => value !== null,
-      );
-      if (children.length !== plan.input.chunks.length) {
-        throw new RiskModelError(
-          'ChunkLost',
-          `${plan.input.chunks.length - children.length} chunks of the batch were not scored`,
-        );
-      }
-      const committed = await this.#inTempDir((tempDir) => {
-        const tools = { store, warehouse, engine, predictions, openFeatures, logger, tempDir };
-        const { table } = plan;
-        return table === undefined
-          ? commitBatch(batchId, plan, children, tools)
-          : commitTable(batchId, plan, table, tools);
-      });
-      const finishedAt = now();
-      const isDone = await batches.transition(batchId, ['committing'], 'done', {
-        ...committed,
-        finishedAt: finishedAt.toISOString(),
-      });
-      if (isDone && plan.action !== 'LoadFeatures') {
-        const seconds = (finishedAt.getTime() - Date.parse(plan.predDatetime)) / 1_000;
-        metrics.onBatchDone(this.#model, { scored: committed.done, rejected: committed.failed }, seconds);
-      }
-      logger.info({ batchId, rows: committed.done, rejected: committed.failed }, 'batch committed');
-    }
+    if (plan !== undefined) await this.#commitScored(batchId, plan, await this.#scoredChunks(job));
     await this.#removeStaged(batchId, job);
+  }
+
+  /** What the batch's chunks came to, by the record of a batch of one chunk or by the jobs of several. */
+  async #scoredChunks(job: Job<CommitJob>): Promise<ChunkResult[]> {
+    const scored = await this.#deps.batches.scored<ChunkResult>(job.data.batchId);
+    if (scored.length > 0) return scored;
+    return Object.values(await job.getChildrenValues<ChunkResult | null>()).filter((value) => value !== null);
+  }
+
+  /** Writes a batch that is being committed; does nothing when it has ended. */
+  async #commitScored(batchId: string, plan: BatchPlan, chunks: ChunkResult[]): Promise<void> {
+    const { batches, logger, metrics, now, store, warehouse, engine, predictions, openFeatures } = this.#deps;
+    if ((await batches.state(batchId)) !== 'committing') return;
+    if (chunks.length !== plan.input.chunks.length) {
+      throw new RiskModelError(
+        'ChunkLost',
+        `${plan.input.chunks.length - chunks.length} chunks of the batch were not scored`,
+      );
+    }
+    const committed = await this.#inTempDir((tempDir) => {
+      const tools = { store, warehouse, engine, predictions, openFeatures, logger, tempDir };
+      const { table } = plan;
+      return table === undefined ? commitBatch(batchId, plan, chunks, tools) : commitTable(batchId, plan, table, tools);
+    });
+    const finishedAt = now();
+    const isDone = await batches.transition(batchId, ['committing'], 'done', {
+      ...committed,
+      finishedAt: finishedAt.toISOString(),
+    });
+    if (isDone && plan.action !== 'LoadFeatures') {
+      const seconds = (finishedAt.getTime() - Date.parse(plan.predDatetime)) / 1_000;
+      metrics.onBatchDone(this.#model, { scored: committed.done, rejected: committed.failed }, seconds);
+    }
+    logger.info({ batchId, rows: committed.done, rejected: committed.failed }, 'batch committed');
   }
 
   /** After as many failures as other jobs have, the objects are left to the bucket's lifecycle rule. */
@@ -327,6 +370,10 @@ export class Processors {
 /** Features that a file does not have are left as they are in the store, so that only the identifier is looked for. */
 function identifiers({ spec }: RiskModel): string[] {
   return spec.identifier === undefined ? [] : [spec.identifier];
+}
+
+function commitJobId(batchId: string): string {
+  return `${batchId}.commit`;
 }
 
 /** How often a job is tried that fails for something that may pass. */

@@ -53,7 +53,8 @@ export function readSettings(env: NodeJS.ProcessEnv): QueueWorkerSettings {
     ...readConfig(env),
     backend: readBackendSettings(env),
     concurrency: integerSetting(env, 'RISKMODEL_WORKER_CONCURRENCY', { fallback: 2, min: 1, max: 64 }),
-    threads: integerSetting(env, 'RISKMODEL_WORKER_THREADS', { fallback: 2, min: 1, max: 64 }),
+    // Chunks that are under way at once keep the cores busy; two threads for one mostly wait for each other.
+    threads: integerSetting(env, 'RISKMODEL_WORKER_THREADS', { fallback: 1, min: 1, max: 64 }),
     memoryMb: integerSetting(env, 'RISKMODEL_WORKER_MEMORY_MB', { fallback: 300, min: 64, max: 65_536 }),
     lockMs: integerSetting(env, 'RISKMODEL_WORKER_LOCK_MS', { fallback: 30_000, min: 500, max: 600_000 }),
     setsSchedules: oneOf(env, 'RISKMODEL_SCHEDULES', ['worker', 'operator'], 'worker') === 'worker',

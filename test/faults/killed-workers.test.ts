@@ -15,6 +15,8 @@ jest.setTimeout(180_000);
 const rows = 200_000;
 /** So many that a batch takes seconds, in which it is certain to be met in the middle. */
 const manyRows = 1_000_000;
+/** So few that the job that plans them scores and commits them too. */
+const fewRows = 5_000;
 /** A dead worker's jobs are taken over after this long. */
 const env = { RISKMODEL_WORKER_LOCK_MS: '1500' };
 
@@ -26,6 +28,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'riskmodel-applicants-'));
   await writeApplicants({ rows, seed: 11, out: join(folder, 'applicants.parquet') });
   await writeApplicants({ rows: manyRows, seed: 11, out: join(folder, 'many.parquet') });
+  await writeApplicants({ rows: fewRows, seed: 11, out: join(folder, 'few.parquet') });
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -108,5 +111,29 @@ describe('the disk fails twice', () => {
     const { id } = await system.submit(input);
     await expectEveryRowOnce(await system.waitForEnd(id));
     printFigure(`failed twice ${fault}: ${rows} rows, each once`);
+  });
+});
+
+describe('with a batch of one chunk', () => {
+  const steps = faults.filter((fault) => !fault.includes('chunks are queued'));
+
+  beforeEach(() => system.put(input, { file: join(folder, 'few.parquet') }));
+
+  test.each(steps)('a worker dies %s: the next one finishes, every row once', async (fault) => {
+    const { id } = await system.submit(input);
+    const faulty = await system.startWorker({ ...env, TEST_FAULT: fault }, faultyWorker).catch(() => undefined);
+    await eventually(async () => expect(faulty?.isRunning ?? false).toBe(false), 60_000);
+    // Once the commit has begun, nobody needs the input any more.
+    if ((await system.batches.state(id)) === 'committing') await rm(system.pathOf(input));
+    await system.startWorker(env);
+    await expectEveryRowOnce(await system.waitForEnd(id), fewRows);
+    printFigure(`died ${fault}: ${fewRows} rows of one chunk, each once`);
+  });
+
+  test.each(steps)('the disk fails twice %s: the step is tried again, every row once', async (fault) => {
+    await system.startWorker({ ...env, TEST_FAULT: fault, TEST_FAILURES: '2' }, faultyWorker);
+    const { id } = await system.submit(input);
+    await expectEveryRowOnce(await system.waitForEnd(id), fewRows);
+    printFigure(`failed twice ${fault}: ${fewRows} rows of one chunk, each once`);
   });
 });

@@ -57,6 +57,8 @@ export interface BatchUpdate {
   metrics?: ClassificationReport;
   error?: { code: string; message: string };
   plan?: unknown;
+  /** What each chunk came to, of a batch that is scored and committed in one go. */
+  scored?: unknown[];
 }
 
 /**
@@ -150,6 +152,12 @@ export class BatchStore {
   async plan<T>(id: string): Promise<T | undefined> {
     const plan = await this.#redis.hget(this.#key('batch', id), 'plan');
     return plan === null ? undefined : (JSON.parse(plan) as T);
+  }
+
+  /** What `transition` stored of the batch's chunks; empty when it has stored nothing. */
+  async scored<T>(id: string): Promise<T[]> {
+    const scored = await this.#redis.hget(this.#key('batch', id), 'scored');
+    return scored === null ? [] : (JSON.parse(scored) as T[]);
   }
 
   /** Counts a chunk's rows towards the batch's progress, once however often it is told. */

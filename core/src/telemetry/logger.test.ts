@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { RiskModelError } from '../errors.ts';
-import { makeLogger, type Logger } from './logger.ts';
+import { infoLines, makeLogger, type Logger } from './logger.ts';
 
 let lines: string[];
 beforeEach(() => {
@@ -37,6 +37,16 @@ test('an entry is one line of JSON, whatever is in it', () => {
   loggerAt('info').info({ uri: 'gs://b/a\nb', note: '"\u2028\0' }, 'two\nlines');
   expect(lines[0]).toMatch(/^\{[^\n\r]*\}\n$/);
   expect(entry()).toMatchObject({ uri: 'gs://b/a\nb', note: '"\u2028\0', message: 'two\nlines' });
+});
+
+test('a line of fields that are JSON already is the line of the fields', () => {
+  const logger = loggerAt('info').child({ model: 'credit' });
+  const fields = { request: { status: 200, url: '/a"b' }, id: 'r1' };
+  // The time may have gone on between the two.
+  const withoutTime = (line: string | undefined): string => (line ?? '').replace(/"time":"[^"]+"/, '"time":""');
+  logger.info(fields, 'two\n"words"');
+  infoLines(logger)(JSON.stringify(fields).slice(1, -1), 'two\n"words"');
+  expect(withoutTime(lines[1])).toBe(withoutTime(lines[0]));
 });
 
 test('what is below the level is not logged', () => {

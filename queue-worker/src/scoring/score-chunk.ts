@@ -189,23 +189,25 @@ async function scoreRows(
     };
     for (let filled = 0; filled < size;) {
       const data = await stream.fetchChunk();
-      if (data === null || data.rowCount === 0) throw new Error('the working table ended early');
+      // Asked once: each time is a call into DuckDB.
+      const count = data?.rowCount ?? 0;
+      if (data === null || count === 0) throw new Error('the working table ended early');
       const from = filled;
       encoder.encodeColumns(
         columns.map((column) => doubleColumn(data, column)),
-        data.rowCount,
+        count,
         matrix,
         from,
         (row, problem) => reject(from + row, `${problem.feature}: ${problem.message}`),
       );
       const target = doubleColumn(data, width);
-      for (let row = 0; row < data.rowCount; row++) {
+      for (let row = 0; row < count; row++) {
         if (!isValid(target.valid, row)) continue;
         const outcome = target.values[row] as number;
         if (outcome === 0 || outcome === 1) outcomes[from + row] = outcome;
         else reject(from + row, `${plan.manifest.spec.target}: must be 0 or 1`);
       }
-      filled += data.rowCount;
+      filled += count;
     }
     const probabilities = await session.run(matrix, size);
     appendScores(appender, { probabilities, accepted: kept, recordIndexes: indexes });

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
+import { infoLines, type Logger } from '@riskmodel/core/telemetry/logger.ts';
 import type { ServerMetrics } from '../telemetry/metrics.ts';
 import { openContext, type RequestContext } from './request-context.ts';
 
@@ -23,6 +23,7 @@ export function makeAccessLog(options: {
 }): AccessLog {
   const { logger, metrics } = options;
   const tracePrefix = options.project === undefined ? '' : `projects/${options.project}/traces/`;
+  const writeInfo = infoLines(logger);
   return (request, response) => {
     const context = openContext(request);
     response.once('close', () => {
@@ -35,20 +36,24 @@ export function makeAccessLog(options: {
       const level = quietRoutes.has(route) ? 'debug' : status >= 500 ? 'error' : 'info';
       if (!logger.isLevelEnabled(level)) return;
       const { requestId, trace, spanId, fields } = context;
+      const url = pathOf(request);
+      const message = `${method} ${route} ${status}`;
+      const latency = `${seconds.toFixed(6)}s`;
+      if (level === 'info' && trace === undefined && fields === undefined) {
+        // The line of nearly every request. An id has no character that JSON would escape, nor has a method.
+        const http = `{"requestMethod":"${method}","requestUrl":${JSON.stringify(url)},"status":${status},"latency":"${latency}"}`;
+        writeInfo(`"httpRequest":${http},"requestId":"${requestId}"`, message);
+        return;
+      }
       logger[level](
         {
-          httpRequest: {
-            requestMethod: method,
-            requestUrl: pathOf(request),
-            status,
-            latency: `${seconds.toFixed(6)}s`,
-          },
+          httpRequest: { requestMethod: method, requestUrl: url, status, latency },
           requestId,
           ...(trace === undefined ? {} : { 'logging.googleapis.com/trace': tracePrefix + trace }),
           ...(spanId === undefined ? {} : { 'logging.googleapis.com/spanId': spanId }),
           ...fields,
         },
-        `${method} ${route} ${status}`,
+        message,
       );
     });
   };
