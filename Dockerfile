@@ -1,8 +1,8 @@
 # One image for the three programs; a pod names the one it runs:
-#   args: [server/src/main.ts]  |  [queue-worker/src/main.ts]  |  [operator/src/main.ts]
-# It runs as any user, on a read-only root file system with a writable /tmp. Node runs the TypeScript sources, so nothing
-# is compiled: an image is the locked dependencies and the sources. Of the same sources, on the same base image, every
-# build has the same layers (with `buildah bud --timestamp 0`, or SOURCE_DATE_EPOCH in BuildKit, the same digest too).
+#   args: [server/src/main.js]  |  [queue-worker/src/main.js]  |  [operator/src/main.js]
+# It runs as any user, on a read-only root file system with a writable /tmp. An image is the locked dependencies and the
+# sources, their types made blanks. Of the same sources, on the same base image, every build has the same layers (with
+# `buildah bud --timestamp 0`, or SOURCE_DATE_EPOCH in BuildKit, the same digest too).
 ARG BASE_IMAGE=node:24-bookworm-slim
 
 FROM ${BASE_IMAGE} AS dependencies
@@ -44,6 +44,8 @@ COPY core core/
 COPY server server/
 COPY queue-worker queue-worker/
 COPY operator operator/
+COPY scripts/strip-types.ts scripts/
+RUN node --disable-warning=ExperimentalWarning scripts/strip-types.ts core server queue-worker operator && rm -r scripts
 RUN chmod -R u=rwX,go=rX . && find . -exec touch --no-dereference --date=@0 {} +
 
 FROM ${BASE_IMAGE}
@@ -59,4 +61,4 @@ COPY --from=sources /app ./
 # A user that owns nothing in here.
 USER 65532:65532
 ENTRYPOINT ["node"]
-CMD ["server/src/main.ts"]
+CMD ["server/src/main.js"]

@@ -113,14 +113,13 @@ const benches: Record<string, () => Promise<Report>> = {
     const table = markdownTable(
       ['', 'measured'],
       [
-        ['server, start to ready', `${found.serverReadyMs.toFixed(0)} ms`],
-        [
-          "the same with Node's compile cache, as `riskmodel up` starts it again",
-          `${found.serverReadyAgainMs.toFixed(0)} ms`,
-        ],
-        ['worker, start to first job', `${found.workerFirstJobMs.toFixed(0)} ms`],
-        ["the same with Node's compile cache", `${found.workerFirstJobAgainMs.toFixed(0)} ms`],
-        ['idle server', `${megabytes(found.idleBytes)} MB`],
+        ['server in a pod, start to ready', milliseconds(found.image.serverReadyMs)],
+        ["of `riskmodel up`, with Node's compile cache", milliseconds(found.local.serverReadyMs)],
+        ['of the sources', milliseconds(found.sources.serverReadyMs)],
+        ['worker in a pod, start to first job', milliseconds(found.image.workerFirstJobMs)],
+        ["of `riskmodel up`, with Node's compile cache", milliseconds(found.local.workerFirstJobMs)],
+        ['of the sources', milliseconds(found.sources.workerFirstJobMs)],
+        ['idle server of a pod', `${megabytes(found.idleBytes)} MB`],
         ['the same after a tenth of the load', `${megabytes(found.earlyBytes)} MB`],
         [`the same after ${thousands(found.requests)} requests`, `${megabytes(found.lateBytes)} MB`],
       ],
@@ -131,6 +130,10 @@ const benches: Record<string, () => Promise<Report>> = {
 
 function thousands(count: number): string {
   return Math.round(count).toLocaleString('en');
+}
+
+function milliseconds(time: number): string {
+  return `${time.toFixed(0)} ms`;
 }
 
 function megabytes(bytes: number): string {

@@ -8,6 +8,7 @@ import { closedLoop, loadCore } from '../load/closed-loop.ts';
 import { median } from '../median.ts';
 import { callLines } from '../online/calls.ts';
 import { prepareWorkbench, type Workbench } from '../workbench.ts';
+import { makeImagePrograms } from './image-programs.ts';
 
 export interface StartupOptions {
   rounds: number;
@@ -16,20 +17,36 @@ export interface StartupOptions {
   log: (line: string) => void;
 }
 
-export interface StartupResult {
-  /** Medians over the rounds, from the start of the process. */
+/** Medians over the rounds, in milliseconds from the start of the process. */
+export interface Start {
   serverReadyMs: number;
   workerFirstJobMs: number;
-  /** The same with what Node compiled the last time, which `riskmodel up` keeps; a pod starts without. */
-  serverReadyAgainMs: number;
-  workerFirstJobAgainMs: number;
-  /** Resident bytes of a server that has answered nothing yet, after a tenth of the load, and after all of it. */
+}
+
+export interface StartupResult {
+  /** As a pod starts: of the image's JavaScript. */
+  image: Start;
+  /** As `riskmodel up` starts: of the sources, with what Node compiled the last time. */
+  local: Start;
+  /** Of the sources, the first time. */
+  sources: Start;
+  /** Resident bytes of a pod's server that has answered nothing yet, after a tenth of the load, and after all of it. */
   idleBytes: number;
   earlyBytes: number;
   lateBytes: number;
   /** Requests of the whole load. */
   requests: number;
 }
+
+/** A way to start the programs. */
+interface Way {
+  server?: string;
+  queueWorker?: string;
+  env: NodeJS.ProcessEnv;
+}
+
+/** How Node is called in a server's pod. */
+const podEnv = { NODE_OPTIONS: '--max-semi-space-size=4' };
 
 /** After the start, and after a load, memory is still being given back. */
 const settleMs = 3_000;
@@ -40,26 +57,31 @@ export async function benchStartup({ rounds, loadSeconds, log }: StartupOptions)
   const system = await LocalSystem.start({ redisUrl: redis.url });
   try {
     const bench = await prepareWorkbench({ folder: system.folder, redisUrl: redis.url });
-    const compiled = { NODE_COMPILE_CACHE: join(system.folder, 'compile-cache') };
-    const time = async (env: NodeJS.ProcessEnv): Promise<[serverMs: number, workerMs: number]> => [
-      await timeReady(system, bench, env),
-      await timeFirstJob(redis.url, env),
-    ];
-    await time(compiled);
-    const first: [number, number][] = [];
-    const again: [number, number][] = [];
+    const ways: Record<keyof Pick<StartupResult, 'image' | 'local' | 'sources'>, Way> = {
+      image: { ...(await makeImagePrograms(join(system.folder, 'image'))), env: podEnv },
+      local: { env: { NODE_COMPILE_CACHE: join(system.folder, 'compile-cache') } },
+      sources: { env: {} },
+    };
+    const time = async (way: Way): Promise<Start> => ({
+      serverReadyMs: await timeReady(system, bench, way),
+      workerFirstJobMs: await timeFirstJob(redis.url, way),
+    });
+    await time(ways.local);
+    const times = { image: [] as Start[], local: [] as Start[], sources: [] as Start[] };
     for (let round = 1; round <= rounds; round++) {
-      const [server, worker] = await time({});
-      first.push([server, worker]);
-      again.push(await time(compiled));
-      log(`round ${round}: server ${server.toFixed(0)} ms, worker ${worker.toFixed(0)} ms`);
+      for (const name of ['image', 'local', 'sources'] as const) {
+        const start = await time(ways[name]);
+        times[name].push(start);
+        log(
+          `round ${round}, ${name}: server ${start.serverReadyMs.toFixed(0)} ms, worker ${start.workerFirstJobMs.toFixed(0)} ms`,
+        );
+      }
     }
     return {
-      serverReadyMs: median(first.map(([server]) => server)),
-      workerFirstJobMs: median(first.map(([, worker]) => worker)),
-      serverReadyAgainMs: median(again.map(([server]) => server)),
-      workerFirstJobAgainMs: median(again.map(([, worker]) => worker)),
-      ...(await measureMemory(system, bench, loadSeconds)),
+      image: medianOf(times.image),
+      local: medianOf(times.local),
+      sources: medianOf(times.sources),
+      ...(await measureMemory(system, bench, ways.image, loadSeconds)),
     };
   } finally {
     await system.stop();
@@ -67,24 +89,31 @@ export async function benchStartup({ rounds, loadSeconds, log }: StartupOptions)
   }
 }
 
+function medianOf(starts: readonly Start[]): Start {
+  return {
+    serverReadyMs: median(starts.map(({ serverReadyMs }) => serverReadyMs)),
+    workerFirstJobMs: median(starts.map(({ workerFirstJobMs }) => workerFirstJobMs)),
+  };
+}
+
 /** Milliseconds from a server's start until it says that it is ready. */
-async function timeReady(system: LocalSystem, { manifest }: Workbench, env: NodeJS.ProcessEnv): Promise<number> {
+async function timeReady(system: LocalSystem, { manifest }: Workbench, { server, env }: Way): Promise<number> {
   const started = performance.now();
-  const { program } = await system.startServer({ RISKMODEL_MANIFESTS: manifest, ...env });
+  const { program } = await system.startServer({ RISKMODEL_MANIFESTS: manifest, ...env }, server);
   const took = performance.now() - started;
   await program.stop();
   return took;
 }
 
 /** Milliseconds from a worker's start until it has begun with a batch that waited for it. */
-async function timeFirstJob(redisUrl: string, env: NodeJS.ProcessEnv): Promise<number> {
+async function timeFirstJob(redisUrl: string, { queueWorker, env }: Way): Promise<number> {
   const system = await LocalSystem.start({ redisUrl });
   try {
     const uri = 'gs://inputs/few.ndjson';
     await writeApplicants({ rows: 100, seed: 3, out: system.pathOf(uri) });
     const { id } = await system.submit(uri);
     const started = performance.now();
-    const working = system.startWorker(env);
+    const working = system.startWorker(env, queueWorker);
     await system.waitFor(id, ({ state }) => state !== 'queued');
     const took = performance.now() - started;
     // At its own end, so that it leaves what it has compiled.
@@ -98,9 +127,10 @@ async function timeFirstJob(redisUrl: string, env: NodeJS.ProcessEnv): Promise<n
 async function measureMemory(
   system: LocalSystem,
   bench: Workbench,
+  { server, env }: Way,
   loadSeconds: number,
 ): Promise<Pick<StartupResult, 'idleBytes' | 'earlyBytes' | 'lateBytes' | 'requests'>> {
-  const { program, url } = await system.startServer({ RISKMODEL_MANIFESTS: bench.manifest });
+  const { program, url } = await system.startServer({ RISKMODEL_MANIFESTS: bench.manifest, ...env }, server);
   const callsFile = join(bench.dataDir, 'record.tsv');
   await writeFile(callsFile, callLines(bench, 'record'));
   const target = { url: `${url}/risk-online-prediction`, callsFile, isExact: true, connections: 64, core: loadCore };

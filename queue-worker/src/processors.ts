@@ -189,7 +189,7 @@ export class Processors {
     if (plan === undefined) return;
     const [chunk, ...others] = plan.input.chunks;
     if (chunk !== undefined && others.length === 0) await this.#scoreAndCommit(plan, chunk, job);
-    else await this.#enqueueChunks(batchId, plan);
+    else await this.#enqueueCommit(batchId, plan.input.chunks);
   }
 
   async #planFile(batch: Batch, manifest: RiskModel, model: Model, predDatetime: string): Promise<BatchPlan> {
@@ -239,15 +239,18 @@ export class Processors {
     );
   }
 
-  /** One transaction: either the whole flow is queued or nothing. Job ids keep it from being queued twice. */
-  async #enqueueChunks(batchId: string, plan: BatchPlan): Promise<void> {
+  /**
+   * Queues the commit, and the chunks that it waits for. One transaction: either the whole flow is queued or nothing. Job
+   * ids keep it from being queued twice.
+   */
+  async #enqueueCommit(batchId: string, chunks: readonly ChunkRange[]): Promise<void> {
     const queue = queueName(this.#manifest.metadata.name);
     await this.#deps.flows.add({
       name: 'commit' satisfies JobName,
       queueName: queue,
       data: { batchId } satisfies CommitJob,
-      opts: { ...commitJobOptions, jobId: commitJobId(batchId) },
-      children: plan.input.chunks.map((chunk) => ({
+      opts: { ...commitJobOptions, jobId: `${batchId}.commit` },
+      children: chunks.map((chunk) => ({
         name: 'chunk' satisfies JobName,
         queueName: queue,
         data: { batchId, chunk } satisfies ChunkJob,
@@ -281,11 +284,7 @@ export class Processors {
       if (!mayPass(error)) throw error;
       // A commit has a patience of its own.
       logger.warn({ err: error, batchId }, 'a batch could not be committed at once; trying again');
-      await this.#queue.add(
-        'commit' satisfies JobName,
-        { batchId },
-        { ...commitJobOptions, jobId: commitJobId(batchId) },
-      );
+      await this.#enqueueCommit(batchId, []);
       return;
     }
     await this.#removeStaged(batchId, job);
@@ -370,10 +369,6 @@ export class Processors {
 /** Features that a file does not have are left as they are in the store, so that only the identifier is looked for. */
 function identifiers({ spec }: RiskModel): string[] {
   return spec.identifier === undefined ? [] : [spec.identifier];
-}
-
-function commitJobId(batchId: string): string {
-  return `${batchId}.commit`;
 }
 
 /** How often a job is tried that fails for something that may pass. */

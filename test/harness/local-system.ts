@@ -76,13 +76,13 @@ export class LocalSystem {
     return worker;
   }
 
-  async startServer(env: NodeJS.ProcessEnv = {}): Promise<{ url: string; program: Program }> {
+  /** Starts a server; `file` stands in for its main program. */
+  async startServer(
+    env: NodeJS.ProcessEnv = {},
+    file = join(repository, 'server/src/main.ts'),
+  ): Promise<{ url: string; program: Program }> {
     const port = await freePort();
-    const program = this.#spawn('server', join(repository, 'server/src/main.ts'), {
-      PORT: String(port),
-      HOST: '127.0.0.1',
-      ...env,
-    });
+    const program = this.#spawn('server', file, { PORT: String(port), HOST: '127.0.0.1', ...env });
     const url = `http://127.0.0.1:${port}`;
     for (;;) {
       const ready = await fetch(`${url}/readyz`).then(

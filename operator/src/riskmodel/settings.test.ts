@@ -31,7 +31,7 @@ test.each<[WorkloadSettings['backend'], string[]]>([
     {
       model: makeModel(),
       component: 'server',
-      program: 'server/src/main.ts',
+      args: ['server/src/main.js'],
       configMapName: 'm',
       resources: undefined,
       defaultResources: {},

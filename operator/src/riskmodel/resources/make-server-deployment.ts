@@ -56,7 +56,8 @@ function serverPodTemplate(model: RiskModel, revision: string, settings: Workloa
     {
       model,
       component: 'server',
-      program: 'server/src/main.ts',
+      // A small nursery: what a request leaves is garbage at once, and Node would give it tens of megabytes.
+      args: ['--max-semi-space-size=4', 'server/src/main.js'],
       configMapName: revisionObjectName(name, revision),
       resources: model.spec.online.resources,
       defaultResources,

@@ -14,8 +14,8 @@ const unprivilegedUser = 65_532;
 export interface PodOptions {
   model: RiskModel;
   component: Component;
-  /** The program within the image. */
-  program: string;
+  /** What Node is started with: its own options, then the program within the image. */
+  args: string[];
   configMapName: string;
   resources: Resources;
   defaultResources: Resources;
@@ -57,7 +57,7 @@ export function makePodTemplate(options: PodOptions, settings: WorkloadSettings)
           name: component,
           image: settings.image,
           imagePullPolicy: settings.imagePullPolicy,
-          args: [options.program],
+          args: options.args,
           env: makeEnv(options, settings),
           resources: options.resources ?? options.defaultResources,
           securityContext: {
