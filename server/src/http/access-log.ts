@@ -26,7 +26,8 @@ export function makeAccessLog(options: {
   const writeInfo = infoLines(logger);
   return (request, response) => {
     const context = openContext(request);
-    response.once('close', () => {
+    // Which comes once; a listener for one time would be wrapped, and taken off again.
+    response.on('close', () => {
       const seconds = (performance.now() - context.started) / 1_000;
       // 499 is nginx' word for a client that went away before its answer was complete.
       const status = response.writableFinished ? response.statusCode : 499;

@@ -135,18 +135,17 @@ export function makeMetrics(options: { processMetrics: boolean } = { processMetr
   });
 
   // Looking a labelled series up costs more than counting, so the ones in use are kept.
-  const requestSeries = new Map<string, Counter.Internal>();
+  const routes = new Map<string, RouteSeries>();
   const accessSeries = new Map<string, Counter.Internal>();
-  const secondsSeries = new Map<string, Series>();
 
   return {
     registry,
     onRequest(route, method, status, seconds) {
+      const series = remember(routes, route, () => ({ seconds: requestSeconds.labels({ route }), methods: new Map() }));
+      series.seconds.observe(seconds);
       const known = knownMethods.has(method) ? method : 'other';
-      remember(requestSeries, `${known} ${status} ${route}`, () =>
-        requests.labels({ route, method: known, code: String(status) }),
-      ).inc();
-      remember(secondsSeries, route, () => requestSeconds.labels({ route })).observe(seconds);
+      const codes = remember(series.methods, known, () => new Map<number, Counter.Internal>());
+      remember(codes, status, () => requests.labels({ route, method: known, code: String(status) })).inc();
     },
     onAccess(role, outcome) {
       remember(accessSeries, `${role} ${outcome}`, () => access.labels({ access: role, outcome })).inc();
@@ -185,7 +184,13 @@ export function makeMetrics(options: { processMetrics: boolean } = { processMetr
   };
 }
 
-function remember<T>(known: Map<string, T>, key: string, make: () => T): T {
+/** The series of one route; its requests by method and status. */
+interface RouteSeries {
+  seconds: Series;
+  methods: Map<string, Map<number, Counter.Internal>>;
+}
+
+function remember<Key, T>(known: Map<Key, T>, key: Key, make: () => T): T {
   const found = known.get(key);
   if (found !== undefined) return found;
   const made = make();
