@@ -146,7 +146,7 @@ function onlineTable(call: CallName, all: readonly OnlineRow[]): string {
   const table = markdownTable(
     ['server', 'connections', 'requests/s', 'slowest to fastest', 'of the floor', 'p50 ms', 'p99 ms', "of the floor's"],
     byConnections.flatMap(({ name, connections, rate, slowest, fastest, p50, p99, ofFloor }) =>
-      connections === undefined || ofFloor === undefined
+      connections === undefined
         ? []
         : [
             [
@@ -163,12 +163,12 @@ function onlineTable(call: CallName, all: readonly OnlineRow[]): string {
     ),
   );
   const open = markdownTable(
-    ['open loop, at half of its best rate', 'sent/s', 'p50 ms', 'p99 ms', 'p99.9 ms'],
-    rows.flatMap(({ name, offered, rate, p50, p99, p999 }) => {
+    ['open loop, at half of its best rate', 'sent/s', 'p50 ms', 'p99 ms', 'p99.9 ms', "of the floor's"],
+    rows.flatMap(({ name, offered, rate, p50, p99, p999, ofFloor }) => {
       if (offered === undefined) return [];
       // A load that falls behind measures itself.
       const isBehind = rate < 0.95 * offered;
-      const times = [p50, p99, p999].map((time) => (isBehind ? '-' : time.toFixed(2)));
+      const times = [p50, p99, p999, ofFloor.p999].map((time) => (isBehind ? '-' : time.toFixed(2)));
       return [[name, isBehind ? `${offered}, more than the load can send` : String(offered), ...times]];
     }),
   );

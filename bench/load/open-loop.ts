@@ -11,11 +11,16 @@ export interface OpenLoopOptions extends Omit<LoadOptions, 'connections'> {
   rate: number;
 }
 
+/** What comes first is not counted: all connections are opened at once then, as no clients of a running service do. */
+const settleSeconds = 2;
+/** Beyond so many requests under way one waits for another, or else a core has more connections to open than to use. */
+const mostUnderWay = 256;
+
 /**
  * An open loop: requests come at a fixed rate, as from clients that know nothing of each other, so that one that is late
  * makes those behind it late too, and all of them count (vegeta). Every answer is compared with what is expected.
  *
- * @returns the rate that was reached, and latencies of all requests
+ * @returns the rate that was reached, and latencies of all requests but those of the first moment
  * @throws Error when an answer was wrong or a request failed: a figure of such a run would mean nothing
  */
 export async function openLoop({ url, rate, seconds, callsFile, isExact, core }: OpenLoopOptions): Promise<LoadResult> {
@@ -28,8 +33,17 @@ export async function openLoop({ url, rate, seconds, callsFile, isExact, core }:
   const target = ([body]: [string, string]): string =>
     JSON.stringify({ method: 'POST', url, header, body: Buffer.from(body).toString('base64') });
   await writeFile(targets, calls.map(target).join('\n'));
-  const attack = ['-format=json', `-targets=${targets}`, `-rate=${Math.round(rate)}/1s`, `-duration=${seconds}s`];
-  await promisify(execFile)('taskset', ['-c', String(core), vegeta, 'attack', ...attack, `-output=${results}`]);
+  const attack = [
+    '-format=json',
+    `-targets=${targets}`,
+    `-output=${results}`,
+    `-rate=${Math.round(rate)}/1s`,
+    `-duration=${seconds + settleSeconds}s`,
+    `-max-workers=${mostUnderWay}`,
+    `-connections=${mostUnderWay}`,
+  ];
+  const env = { ...process.env, GOMAXPROCS: '1', GOGC: '800' };
+  await promisify(execFile)('taskset', ['-c', String(core), vegeta, 'attack', ...attack], { env });
   await promisify(execFile)(vegeta, ['encode', '-to=csv', `-output=${rows}`, results]);
   try {
     return await summarise(rows, url, new Answers(calls, isExact));
@@ -72,24 +86,25 @@ function rounded(numbers: string): number {
 async function summarise(file: string, url: string, answers: Answers): Promise<LoadResult> {
   const latencies: number[] = [];
   const wrong: string[] = [];
-  let [first, last] = [Number.POSITIVE_INFINITY, 0];
+  let [first, last, count] = [Number.POSITIVE_INFINITY, 0, 0];
   for await (const line of createInterface({ input: createReadStream(file) })) {
     // Columns: https://github.com/tsenart/vegeta#encode-command
     const [sentAt = '', status, latency, , , error = '', body = ''] = line.split(',');
     const sent = Number(BigInt(sentAt) / 1_000n) / 1e6;
     first = Math.min(first, sent);
     last = Math.max(last, sent);
-    latencies.push(Number(latency) / 1e6);
+    count++;
+    if (sent >= first + settleSeconds) latencies.push(Number(latency) / 1e6);
     const isRight = status === '200' && answers.areExpected(Buffer.from(body, 'base64').toString());
     if (!isRight) wrong.push(`status ${status} ${error}`);
   }
   if (wrong.length > 0) {
-    throw new Error(`${url}: ${wrong.length} wrong answers or errors of ${latencies.length}, such as ${wrong[0]}`);
+    throw new Error(`${url}: ${wrong.length} wrong answers or errors of ${count}, such as ${wrong[0]}`);
   }
   latencies.sort((a, b) => a - b);
   const percentile = (part: number): number => latencies[Math.ceil(part * latencies.length) - 1] ?? Number.NaN;
   return {
-    rate: (latencies.length - 1) / (last - first),
+    rate: (count - 1) / (last - first),
     p50: percentile(0.5),
     p99: percentile(0.99),
     p999: percentile(0.999),

@@ -37,8 +37,8 @@ export interface OnlineRow extends LoadResult, Spread {
   connections?: number;
   /** Of an open loop: requests a second that were to be sent. */
   offered?: number;
-  /** Of a closed loop: medians of what each round's figures are of the floor's in the same round. */
-  ofFloor?: Pick<LoadResult, 'rate' | 'p50' | 'p99'>;
+  /** Medians of what each round's figures are of the floor's in the same round. */
+  ofFloor: LoadResult;
 }
 
 /**
@@ -88,23 +88,19 @@ async function measure(
       await warmUp(load);
       let best = 0;
       for (const count of connections) {
-        const pairs: [floor: LoadResult, own: LoadResult][] = [];
-        for (let round = 1; round <= rounds; round++) {
-          const closed = { connections: count, seconds };
-          pairs.push([await closedLoop({ ...floorLoad, ...closed }), await closedLoop({ ...load, ...closed })]);
-        }
-        const ratio = (field: keyof LoadResult): number => median(pairs.map(([of, own]) => own[field] / of[field]));
-        const ofFloor = { rate: ratio('rate'), p50: ratio('p50'), p99: ratio('p99') };
-        const row = { name, call, connections: count, ...summarise(pairs.map(([, own]) => own)), ofFloor };
+        const closed = { connections: count, seconds };
+        const result = await inTurns(rounds, [floorLoad, load], (each) => closedLoop({ ...each, ...closed }));
+        const row = { name, call, connections: count, ...result };
         rows.push(row);
         best = Math.max(best, row.rate);
         log(
-          `${name}, ${call}, ${count} connections: ${Math.round(row.rate)}/s, ${ofFloor.rate.toFixed(2)} of the floor`,
+          `${name}, ${call}, ${count} connections: ${Math.round(row.rate)}/s, ${row.ofFloor.rate.toFixed(2)} of the floor`,
         );
       }
       const offered = Math.round(best / 2);
-      const open = await openLoop({ ...load, rate: offered, seconds: seconds * rounds });
-      rows.push({ name, call, offered, ...summarise([open]) });
+      const open = { rate: offered, seconds: 2 * seconds };
+      const result = await inTurns(rounds, [floorLoad, load], (each) => openLoop({ ...each, ...open }));
+      rows.push({ name, call, offered, ...result });
     }
   } finally {
     await server.stop();
@@ -124,7 +120,21 @@ async function warmUp(load: Load): Promise<void> {
   await closedLoop({ ...load, connections: 64, seconds: warmUpSeconds });
 }
 
-function summarise(results: readonly LoadResult[]): LoadResult & Spread {
-  const all = (field: keyof LoadResult): number[] => results.map((result) => result[field]);
-  return { ...spreadOf(all('rate')), p50: median(all('p50')), p99: median(all('p99')), p999: median(all('p999')) };
+/** Medians of what a contender does, each time just after the floor. */
+async function inTurns(
+  rounds: number,
+  [floorLoad, load]: [floor: Load, own: Load],
+  measureOne: (load: Load) => Promise<LoadResult>,
+): Promise<LoadResult & Spread & Pick<OnlineRow, 'ofFloor'>> {
+  const pairs: [floor: LoadResult, own: LoadResult][] = [];
+  for (let round = 1; round <= rounds; round++) pairs.push([await measureOne(floorLoad), await measureOne(load)]);
+  const own = (field: keyof LoadResult): number[] => pairs.map(([, result]) => result[field]);
+  const ratio = (field: keyof LoadResult): number => median(pairs.map(([of, result]) => result[field] / of[field]));
+  return {
+    ...spreadOf(own('rate')),
+    p50: median(own('p50')),
+    p99: median(own('p99')),
+    p999: median(own('p999')),
+    ofFloor: { rate: ratio('rate'), p50: ratio('p50'), p99: ratio('p99'), p999: ratio('p999') },
+  };
 }

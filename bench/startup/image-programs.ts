@@ -6,6 +6,10 @@ import { promisify } from 'node:util';
 const repository = join(import.meta.dirname, '..', '..');
 const packages = ['core', 'server', 'queue-worker'];
 
+function isProgram(path: string): boolean {
+  return !/[/](?:node_modules|testing)$|[.]test[.]ts$/.test(path);
+}
+
 /** The programs as the image has them: JavaScript that the same script has made of the sources. */
 export async function makeImagePrograms(folder: string): Promise<{ server: string; queueWorker: string }> {
   const modules = join(folder, 'node_modules');
@@ -14,8 +18,7 @@ export async function makeImagePrograms(folder: string): Promise<{ server: strin
     if (name !== '@riskmodel') await symlink(join(repository, 'node_modules', name), join(modules, name));
   }
   for (const name of packages) {
-    const filter = (path: string): boolean => !/[/](?:node_modules|testing)$|[.]test[.]ts$/.test(path);
-    await cp(join(repository, name), join(folder, name), { recursive: true, filter });
+    await cp(join(repository, name), join(folder, name), { recursive: true, filter: isProgram });
     await symlink(join(folder, name), join(modules, '@riskmodel', name));
   }
   const script = join(repository, 'scripts', 'strip-types.ts');

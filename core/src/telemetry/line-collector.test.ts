@@ -9,7 +9,7 @@ describe('lines', () => {
   beforeEach(() => {
     jest.useFakeTimers();
     written = [];
-    collector = new LineCollector({ write: (text) => void written.push(text) });
+    collector = new LineCollector({ write: (bytes) => void written.push(Buffer.from(bytes).toString()) });
   });
   afterEach(() => {
     jest.useRealTimers();
@@ -33,6 +33,13 @@ describe('lines', () => {
     expect(written).toEqual([line.repeat(32)]);
     jest.advanceTimersByTime(100);
     expect(written).toEqual([line.repeat(32), line]);
+  });
+
+  test('of any characters and lengths come out as they are, in order', () => {
+    const lines = ['é', '漢字', '😀', 'x'].map((text, index) => `${text.repeat(7_000 * (index + 1))}\n`);
+    for (const line of [...lines, ...lines]) collector.write(line);
+    jest.advanceTimersByTime(100);
+    expect(written.join('')).toBe([...lines, ...lines].join(''));
   });
 
   test('that are written already are not written again', () => {
