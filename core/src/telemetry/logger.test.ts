@@ -39,11 +39,14 @@ test('an entry is one line of JSON, whatever is in it', () => {
   expect(entry()).toMatchObject({ uri: 'gs://b/a\nb', note: '"\u2028\0', message: 'two\nlines' });
 });
 
+/** Between two lines the time may have gone on. */
+function withoutTime(line: string | undefined): string {
+  return (line ?? '').replace(/"time":"[^"]+"/, '"time":""');
+}
+
 test('a line of fields that are JSON already is the line of the fields', () => {
   const logger = loggerAt('info').child({ model: 'credit' });
   const fields = { request: { status: 200, url: '/a"b' }, id: 'r1' };
-  // The time may have gone on between the two.
-  const withoutTime = (line: string | undefined): string => (line ?? '').replace(/"time":"[^"]+"/, '"time":""');
   logger.info(fields, 'two\n"words"');
   infoLines(logger)(JSON.stringify(fields).slice(1, -1), 'two\n"words"');
   expect(withoutTime(lines[1])).toBe(withoutTime(lines[0]));
