@@ -31,3 +31,20 @@ test('one that fails takes the others with it, and says why', async () => {
   await expect(running).rejects.toThrow('lost');
   expect(ended).toEqual(['a']);
 });
+
+test('what one failed with waits for those that take longer to end', async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  try {
+    const slow = async (signal: AbortSignal): Promise<void> => {
+      await untilAborted([], 'slow')(signal);
+      // An error that nobody looks at is told of when the current turn is over.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    await expect(runBeside([slow, failing], new AbortController().signal)).rejects.toThrow('lost');
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off('unhandledRejection', note);
+  }
+});

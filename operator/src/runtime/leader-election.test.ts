@@ -279,11 +279,41 @@ describe('a leader', () => {
     expect(spec()).toMatchObject({ holderIdentity: 'b' });
   });
 
-  test('ends when it was frozen for longer than its lease', async () => {
-    const first = await start('a');
-    clock.freeze(15_000);
-    await clock.advance(2_000);
-    expect(await first.ended).toBeInstanceOf(LeadershipLost);
+  describe('that was frozen for longer than its lease', () => {
+    test('ends when somebody else has taken it', async () => {
+      const first = await start('a');
+      clock.freeze(15_000);
+      const held = api.objects.get('risk/operator') as KubeObject;
+      api.objects.set('risk/operator', {
+        ...held,
+        metadata: { ...held.metadata, resourceVersion: '99' },
+        spec: { holderIdentity: 'b', leaseDurationSeconds: 15 },
+      });
+      await clock.advance(2_000);
+      expect(await first.ended).toBeInstanceOf(LeadershipLost);
+    });
+
+    test.each(['none', 'fails', 'hangs'] as const)(
+      'ends its work and stands again when nobody has, as far as can be known (the API server: %s)',
+      async (fault) => {
+        const first = await start('a');
+        api.fault = fault;
+        clock.freeze(15_000);
+        await clock.advance(5_000);
+        expect(first.worked[0]?.to).toBeDefined();
+        api.fault = 'none';
+        await clock.advance(20_000);
+        expect([first.worked.length, first.elector.isLeader]).toEqual([2, true]);
+      },
+    );
+
+    test('ends when its work does not end at once', async () => {
+      const first = await start('a', { lostWorkMs: 1_500 });
+      api.fault = 'fails';
+      clock.freeze(15_000);
+      await clock.advance(5_000);
+      expect(await first.ended).toBeInstanceOf(LeadershipLost);
+    });
   });
 
   test('goes on when its own lease was touched by somebody else', async () => {

@@ -72,6 +72,8 @@ interface LeaseSpec {
  * 24 seconds after the old one died.
  */
 const jitter = 0.2;
+/** What ends at once, because it was told to, may take so long when the lease has run out already. */
+const momentMs = 1_000;
 
 /**
  * Decides which of several replicas works, by a Lease that the leader renews. Every write carries the
@@ -111,7 +113,7 @@ export class LeaderElector {
 
   /**
    * Waits for the lease, then has the work done while renewing it, and gives the lease up when the work has ended.
-   * A leader that can't renew has its work ended and, when that is done before the lease runs out, waits for the lease
+   * A leader that can't renew has its work ended and, when that is done before somebody else can lead, waits for the lease
    * again: while the API server is away nobody else can take it, and a restart of the program would help nobody.
    * @param work is to end soon after its signal is aborted, and at once when the reason is a `LeadershipLost`. It may be
    * called again then.
@@ -184,18 +186,27 @@ export class LeaderElector {
 
   /**
    * Waits for the work to end, for as long as nobody else can lead.
-   * @throws LeadershipLost when somebody else leads, or may lead by now
+   * @throws LeadershipLost when somebody else leads, or may lead by now while the work goes on
    */
   async #stepDown(working: Promise<void>): Promise<void> {
     const { clock, leaseDurationMs, logger } = this.#options;
-    // A process that was frozen finds itself here when its lease has run out long ago.
-    const leftMs = this.#isTaken() ? 0 : this.#renewedAt + leaseDurationMs - clock.now();
-    if (leftMs <= 0) throw new LeadershipLost(this.#name);
+    const leftMs = this.#renewedAt + leaseDurationMs - clock.now();
+    // A process that was frozen, or was given no time, finds itself here when its lease has run out.
+    if (leftMs <= 0) await this.#look();
+    if (this.#isTaken()) throw new LeadershipLost(this.#name);
     const waiting = new AbortController();
-    const ranOut = sleep(clock, leftMs, waiting.signal).then(() => 'ranOut');
+    const ranOut = sleep(clock, Math.max(leftMs, momentMs), waiting.signal).then(() => 'ranOut');
     const first = await Promise.race([working, ranOut]).finally(() => waiting.abort());
     if (first === 'ranOut') throw new LeadershipLost(this.#name);
     logger.info({ lease: this.#name }, 'the work has ended in time');
+  }
+
+  /** Looks who holds the lease; finds out nothing when that takes more than a moment. */
+  async #look(): Promise<void> {
+    const attempt = new AbortController();
+    const cancel = this.#options.clock.after(momentMs, () => attempt.abort());
+    await this.#lookAgain(attempt.signal);
+    cancel();
   }
 
   async #within(ms: number, signal: AbortSignal): Promise<boolean> {
