@@ -52,8 +52,9 @@ export async function benchOnline(options: OnlineOptions): Promise<OnlineRow[]> 
   try {
     const train = withPeers ? { python: await peerPython('fastapi'), trees, depth } : undefined;
     const bench = await prepareWorkbench({ folder, redisUrl: redis.url, ...(train && { train }) });
-    const all = [...contenders(bench), ...(withPeers ? await peers(bench) : [])];
-    const measured = all.filter(({ name }) => only.length === 0 || only.some((part) => name.includes(part)));
+    const isWanted = (name: string): boolean => only.length === 0 || only.some((part) => name.includes(part));
+    const own = contenders(bench).filter(({ name }) => isWanted(name));
+    const measured = [...own, ...(withPeers ? await peers(bench, isWanted) : [])];
     const reference = theFloor(bench);
     const floor = await run(reference, bench);
     try {

@@ -20,54 +20,75 @@ export async function peerPython(name: string): Promise<string> {
 /** Each library's own thread pools would compete for the one core that a server has. */
 const oneThread = { OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', MKL_NUM_THREADS: '1' };
 
-/** The servers of the Python world, installed if need be. */
-export async function peers(bench: Workbench): Promise<Contender[]> {
-  const { artifact, xgboostModel, dataDir } = bench;
-  const features = JSON.stringify(bench.features);
+/** A server of the Python world, before its Python is there. */
+interface Peer extends Pick<Contender, 'name' | 'calls' | 'output'> {
+  environment: string;
+  start: (python: string) => Contender['start'] | Promise<Contender['start']>;
+}
+
+/** The servers of the Python world whose names are wanted, installed if need be. */
+export async function peers(bench: Workbench, isWanted: (name: string) => boolean): Promise<Contender[]> {
+  const contenders: Contender[] = [];
+  for (const { environment, start, ...peer } of allPeers(bench)) {
+    if (!isWanted(peer.name)) continue;
+    contenders.push({ ...peer, start: await start(await peerPython(environment)), isExact: false });
+  }
+  return contenders;
+}
+
+function allPeers({ artifact, xgboostModel, dataDir, features: names }: Workbench): Peer[] {
+  const features = JSON.stringify(names);
   const record = { record: '/risk-online-prediction' };
-  const fastapi = await peerPython('fastapi');
-  const kserve = await peerPython('kserve');
-  const mlserver = await peerPython('mlserver');
-  const bentoml = await peerPython('bentoml');
-  const ray = await peerPython('ray');
-  const mlserverFolder = await writeMlserverFolder(dataDir, xgboostModel);
-  const script = (command: string, file: string, model: string): Contender['start'] => {
-    return (port) => ({ command, args: [join(folder, file), model, features, String(port)], env: oneThread });
+  const inference = { oip: '/v2/models/credit-default/infer', oip100: '/v2/models/credit-default/infer' };
+  const script = (file: string, model: string): Peer['start'] => {
+    const args = [join(folder, file), model, features];
+    return (python) => (port) => ({ command: python, args: [...args, String(port)], env: oneThread });
   };
-  const servers: Omit<Contender, 'isExact'>[] = [
+  return [
     {
       name: 'FastAPI + pandas + XGBoost (the original service)',
-      start: script(fastapi, 'original.py', xgboostModel),
+      environment: 'fastapi',
+      start: script('original.py', xgboostModel),
       calls: record,
     },
-    { name: 'FastAPI + onnxruntime, tuned', start: script(fastapi, 'fastapi_onnx.py', artifact), calls: record },
+    {
+      name: 'FastAPI + onnxruntime, tuned',
+      environment: 'fastapi',
+      start: script('fastapi_onnx.py', artifact),
+      calls: record,
+    },
     {
       name: 'BentoML',
-      start: (port) => ({
-        command: join(bentoml, '..', 'bentoml'),
+      environment: 'bentoml',
+      start: (python) => (port) => ({
+        command: join(python, '..', 'bentoml'),
         args: ['serve', 'bentoml_service:Risk', '--host=127.0.0.1', `--port=${port}`, `--working-dir=${folder}`],
         env: { ...oneThread, BENCH_MODEL: artifact, BENCH_FEATURES: features, BENTOML_DO_NOT_TRACK: 'True' },
       }),
       calls: record,
     },
-    { name: 'Ray Serve', start: script(ray, 'ray_serve.py', artifact), calls: record },
+    { name: 'Ray Serve', environment: 'ray', start: script('ray_serve.py', artifact), calls: record },
     {
       name: "KServe's Python server",
-      start: script(kserve, 'kserve_server.py', artifact),
-      calls: { oip: '/v2/models/credit-default/infer', oip100: '/v2/models/credit-default/infer' },
+      environment: 'kserve',
+      start: script('kserve_server.py', artifact),
+      calls: inference,
     },
     {
       name: 'MLServer (XGBoost)',
-      start: (port) => ({
-        command: join(mlserver, '..', 'mlserver'),
-        args: ['start', mlserverFolder],
-        env: { ...oneThread, MLSERVER_HTTP_PORT: String(port), MLSERVER_GRPC_PORT: '0' },
-      }),
-      calls: { oip: '/v2/models/credit-default/infer', oip100: '/v2/models/credit-default/infer' },
+      environment: 'mlserver',
+      start: async (python) => {
+        const settings = await writeMlserverFolder(dataDir, xgboostModel);
+        return (port) => ({
+          command: join(python, '..', 'mlserver'),
+          args: ['start', settings],
+          env: { ...oneThread, MLSERVER_HTTP_PORT: String(port), MLSERVER_GRPC_PORT: '0' },
+        });
+      },
+      calls: inference,
       output: 'predict_proba',
     },
   ];
-  return servers.map((server) => ({ ...server, isExact: false }));
 }
 
 /** MLServer is configured by files in the folder that it is started with. */
