@@ -109,20 +109,24 @@ export class ServerProcess {
   }
 }
 
-/** Whether a process of the group still runs; one that has ended counts no more, even if nobody took note of it yet. */
+/**
+ * Whether a process of the group still runs. One that has ended counts no more, even if nobody took note of it yet; but one
+ * whose first thread alone has ended still has its ports.
+ */
 async function isGroupAlive(leader: number): Promise<boolean> {
   const ids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name));
   const fields = await Promise.all(ids.map(readState));
-  return fields.some(({ state, group }) => group === leader && state !== 'Z');
+  return fields.some(({ state, group, threads }) => group === leader && (state !== 'Z' || threads > 1));
 }
 
-async function readState(id: string): Promise<{ state?: string; group?: number }> {
+/** Source: proc_pid_stat(5) */
+async function readState(id: string): Promise<{ state?: string; group?: number; threads: number }> {
   try {
     const stat = await readFile(`/proc/${id}/stat`, 'utf8');
     // The second field is the name in parentheses, which may have any character in it.
-    const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { state, group: Number(group) };
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] as string, group: Number(fields[2]), threads: Number(fields[17]) };
   } catch {
-    return {};
+    return { threads: 0 };
   }
 }
