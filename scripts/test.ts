@@ -1,7 +1,7 @@
 // Runs every test: first the ones beside the sources, several at a time, then those of test/, which start whole
-// systems and kill processes, one at a time (a whole run repeats the few files of those that failed). `--unit` runs only those that need nothing but Node; `--long` only those that
-// take a quarter of an hour, which are left out otherwise. What else is given goes to Jest. The last line is
-// `N passed, N failed`, with `, N skipped` when some were.
+// systems and kill processes, one at a time (a whole run repeats the few files of those that failed). `--unit` runs only
+// those that need nothing but Node; `--long` only those that take a quarter of an hour, which are left out otherwise. What
+// else is given goes to Jest. The last line is `N passed, N failed`, with `, N skipped` when some were.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';

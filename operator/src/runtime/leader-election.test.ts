@@ -78,6 +78,13 @@ function spec(): Record<string, unknown> {
   return (api.objects.get('risk/operator') as KubeObject)['spec'] as Record<string, unknown>;
 }
 
+/** Somebody else writes the lease. */
+function takeLease(holderIdentity: string): void {
+  const held = api.objects.get('risk/operator') as KubeObject;
+  const metadata = { ...held.metadata, resourceVersion: '99' };
+  api.objects.set('risk/operator', { ...held, metadata, spec: { holderIdentity, leaseDurationSeconds: 15 } });
+}
+
 /** A client of the API server that fails for ever once its owner has died. */
 function mortal(): { client: LeaderElectionOptions['client']; die: () => void } {
   let isDead = false;
@@ -227,12 +234,7 @@ describe('a leader', () => {
     api.fault = 'fails';
     await clock.advance(60_000);
     api.fault = 'none';
-    const held = api.objects.get('risk/operator') as KubeObject;
-    api.objects.set('risk/operator', {
-      ...held,
-      metadata: { ...held.metadata, resourceVersion: '99' },
-      spec: { holderIdentity: 'b', leaseDurationSeconds: 15 },
-    });
+    takeLease('b');
     await clock.advance(14_000);
     expect([first.worked.length, first.elector.isLeader]).toEqual([1, false]);
     await clock.advance(10_000);
@@ -268,12 +270,7 @@ describe('a leader', () => {
 
   test('stops at once when somebody else has taken the lease', async () => {
     const first = await start('a');
-    const held = api.objects.get('risk/operator') as KubeObject;
-    api.objects.set('risk/operator', {
-      ...held,
-      metadata: { ...held.metadata, resourceVersion: '99' },
-      spec: { holderIdentity: 'b', leaseDurationSeconds: 15 },
-    });
+    takeLease('b');
     await clock.advance(2_000);
     expect(await first.ended).toBeInstanceOf(LeadershipLost);
     expect(spec()).toMatchObject({ holderIdentity: 'b' });
@@ -283,12 +280,7 @@ describe('a leader', () => {
     test('ends when somebody else has taken it', async () => {
       const first = await start('a');
       clock.freeze(15_000);
-      const held = api.objects.get('risk/operator') as KubeObject;
-      api.objects.set('risk/operator', {
-        ...held,
-        metadata: { ...held.metadata, resourceVersion: '99' },
-        spec: { holderIdentity: 'b', leaseDurationSeconds: 15 },
-      });
+      takeLease('b');
       await clock.advance(2_000);
       expect(await first.ended).toBeInstanceOf(LeadershipLost);
     });

@@ -157,7 +157,7 @@ export class LeaderElector {
     const { clock, random, retryPeriodMs, renewDeadlineMs, logger } = this.#options;
     logger.info({ lease: this.#name }, 'waiting to lead');
     while (!signal.aborted) {
-      if (await this.#within(renewDeadlineMs / 2, signal)) {
+      if (await this.#within(renewDeadlineMs / 2, (attempt) => this.#tryToHold(attempt), signal)) {
         this.#setLeader(true);
         logger.info({ lease: this.#name }, 'leading');
         return true;
@@ -176,7 +176,7 @@ export class LeaderElector {
       if (signal.aborted) return 'ended';
       // A try that hangs must not outlast the deadline, and one that comes late is no try any more.
       const leftMs = this.#renewedAt + renewDeadlineMs - clock.now();
-      const isRenewed = leftMs > 0 && (await this.#within(leftMs, signal));
+      const isRenewed = leftMs > 0 && (await this.#within(leftMs, (attempt) => this.#tryToHold(attempt), signal));
       if (signal.aborted || isRenewed) continue;
       if (clock.now() - this.#renewedAt < renewDeadlineMs && !this.#isTaken()) continue;
       logger.error({ lease: this.#name }, 'lost the lease');
@@ -192,7 +192,7 @@ export class LeaderElector {
     const { clock, leaseDurationMs, logger } = this.#options;
     const leftMs = this.#renewedAt + leaseDurationMs - clock.now();
     // A process that was frozen, or was given no time, finds itself here when its lease has run out.
-    if (leftMs <= 0) await this.#look();
+    if (leftMs <= 0) await this.#within(momentMs, (attempt) => this.#lookAgain(attempt));
     if (this.#isTaken()) throw new LeadershipLost(this.#name);
     const waiting = new AbortController();
     const ranOut = sleep(clock, Math.max(leftMs, momentMs), waiting.signal).then(() => 'ranOut');
@@ -201,24 +201,17 @@ export class LeaderElector {
     logger.info({ lease: this.#name }, 'the work has ended in time');
   }
 
-  /** Looks who holds the lease; finds out nothing when that takes more than a moment. */
-  async #look(): Promise<void> {
-    const attempt = new AbortController();
-    const cancel = this.#options.clock.after(momentMs, () => attempt.abort());
-    await this.#lookAgain(attempt.signal);
-    cancel();
-  }
-
-  async #within(ms: number, signal: AbortSignal): Promise<boolean> {
+  /** Makes an attempt, and has it given up after some time, or when the outer signal is aborted. */
+  async #within<T>(ms: number, make: (signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const attempt = new AbortController();
     const stop = (): void => attempt.abort();
     const cancel = this.#options.clock.after(ms, stop);
-    signal.addEventListener('abort', stop, { once: true });
+    signal?.addEventListener('abort', stop, { once: true });
     try {
-      return await this.#tryToHold(attempt.signal);
+      return await make(attempt.signal);
     } finally {
       cancel();
-      signal.removeEventListener('abort', stop);
+      signal?.removeEventListener('abort', stop);
     }
   }
 
