@@ -19,6 +19,7 @@ async function failingJob(
     batches: {
       plan: () => Promise.reject(reason),
       state: () => Promise.reject(reason),
+      get: async () => ({ state: 'done' }),
       transition: async (_id: string, _from: string[], to: string) => moves.push(to) > 0,
     },
     store: { list, delete: async () => {} },
@@ -77,6 +78,13 @@ describe('staged objects that can not be removed', () => {
   test('are tried again, by the commit of a batch that has ended too', async () => {
     const job = { name: 'commit', attemptsMade: 6, opts: commitJobOptions };
     expect((await failingJob(job, denied, failing)).error).toBe(away);
+  });
+
+  test('are tried again by the planning of a batch that has ended, which may have been all of its work', async () => {
+    const job = { name: 'plan', attemptsMade: 6, opts: jobOptions };
+    expect((await failingJob(job, denied, failing)).error).toBe(away);
+    expect((await failingJob({ ...job, attemptsMade: 7 }, denied, failing)).error).toBeUndefined();
+    expect((await failingJob(job, denied)).error).toBeUndefined();
   });
 
   test('are left to the bucket after 8 failures, though a commit is never given up', async () => {

@@ -166,7 +166,12 @@ export class Processors {
     const startedAt = this.#deps.now().toISOString();
     await batches.transition(batchId, ['queued'], 'planning', { startedAt });
     const batch = await batches.get(batchId);
-    if (batch === undefined || isFinal(batch.state)) return;
+    if (batch === undefined) return;
+    if (isFinal(batch.state)) {
+      // A batch of one chunk that this job has brought to its end may have been cut short before it cleaned up.
+      await this.#removeStaged(batchId, job);
+      return;
+    }
     if (batch.state === 'planning') {
       if (batch.action === 'LoadFeatures') requireFeatureStore(this.#manifest, this.#deps.openFeatures);
       const model = await models.load(this.#manifest);
