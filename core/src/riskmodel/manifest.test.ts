@@ -49,7 +49,7 @@ describe('validateRiskModel', () => {
             engine: 'Worker',
             output: { dataset: 'riskmodel', format: 'Parquet', tables: true },
             maxRejectedRatio: 0.01,
-            chunkRows: 50_000,
+            chunkRows: 100_000,
             schedules: [],
             triggers: [],
           },
