@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { openSession } from '@riskmodel/core/model/session.ts';
 import { validateRiskModel } from '@riskmodel/core/riskmodel/manifest.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { FolderStore } from '@riskmodel/core/storage/folder.ts';
@@ -52,7 +53,7 @@ function manifestOf(name: string, spec: { version?: string; maximum?: number; th
 }
 
 test('a model is loaded once, however many want it at once and later', async () => {
-  const cache = new ModelCache(store);
+  const cache = new ModelCache(store, openSession);
   const models = await Promise.all(Array.from({ length: 5 }, () => cache.load(manifestOf('credit'))));
   models.push(await cache.load(manifestOf('credit')));
   expect(new Set(models).size).toBe(1);
@@ -64,7 +65,7 @@ test.each<[why: string, manifest: RiskModel]>([
   ['the version', manifestOf('credit', { version: '2' })],
   ["a feature's range", manifestOf('credit', { maximum: 8 })],
 ])('a manifest that differs in %s is a model of its own', async (_, manifest) => {
-  const cache = new ModelCache(store);
+  const cache = new ModelCache(store, openSession);
   const [first, second] = [await cache.load(manifestOf('credit')), await cache.load(manifest)];
   expect(second).not.toBe(first);
   expect(second).toMatchObject({
@@ -75,12 +76,12 @@ test.each<[why: string, manifest: RiskModel]>([
 });
 
 test('a manifest that differs in what scoring does not read is the same model', async () => {
-  const cache = new ModelCache(store);
+  const cache = new ModelCache(store, openSession);
   expect(await cache.load(manifestOf('credit', { threshold: 0.9 }))).toBe(await cache.load(manifestOf('credit')));
 });
 
 test('a failure is told to all who wait and not remembered', async () => {
-  const cache = new ModelCache(store);
+  const cache = new ModelCache(store, openSession);
   await rm(store.pathOf(uri));
   const failed = await Promise.allSettled([cache.load(manifestOf('credit')), cache.load(manifestOf('credit'))]);
   for (const result of failed) {
@@ -95,7 +96,7 @@ test('a failure is told to all who wait and not remembered', async () => {
 });
 
 test('the model that was not used for longest makes room, and can still be scored with', async () => {
-  const cache = new ModelCache(store, 2);
+  const cache = new ModelCache(store, openSession, 2);
   const a = await cache.load(manifestOf('a'));
   const b = await cache.load(manifestOf('b'));
   await cache.load(manifestOf('a'));

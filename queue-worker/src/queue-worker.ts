@@ -15,6 +15,7 @@ import { Engine } from '@riskmodel/core/columnar/engine.ts';
 import { integerSetting, oneOf, readConfig, type Config } from '@riskmodel/core/config.ts';
 import { FeatureTable, featureKeyPrefix } from '@riskmodel/core/lookup/feature-table.ts';
 import { PredictionTable } from '@riskmodel/core/lookup/prediction-table.ts';
+import { SessionThread } from '@riskmodel/core/model/session-thread.ts';
 import { connectRedis } from '@riskmodel/core/redis/connect.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
@@ -80,6 +81,8 @@ export async function startQueueWorker(
   customise: (deps: WorkerDeps) => WorkerDeps = (deps) => deps,
 ): Promise<QueueWorker> {
   const logger = makeLogger('queue-worker', settings.logLevel);
+  // The first thing, so that it loads what it needs beside what is loaded here.
+  const scoring = new SessionThread();
   const manifests = await readManifests(settings.manifests);
   const tempDir = await makeTempFolder(tmpdir());
   const store = await openStore(settings.backend, tempDir);
@@ -105,7 +108,7 @@ export async function startQueueWorker(
     store,
     warehouse,
     engine,
-    models: new ModelCache(store),
+    models: new ModelCache(store, scoring.open),
     predictions: new PredictionTable(redis, settings.redisPrefix),
     openFeatures: (manifest) => {
       const keyPrefix = featureKeyPrefix(manifest, settings.redisPrefix);
@@ -135,6 +138,7 @@ export async function startQueueWorker(
       await Promise.race([finished, sleep(settings.shutdownGraceSeconds * 1_000, undefined, { ref: false })]);
       redis.disconnect();
       await health?.close();
+      await scoring.close();
       engine.close();
       await rm(tempDir, { recursive: true, force: true });
     },

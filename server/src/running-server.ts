@@ -6,6 +6,7 @@ import { BatchStore } from '@riskmodel/core/batches/batch-store.ts';
 import { openQueue } from '@riskmodel/core/batches/queue.ts';
 import { mayPass, messageOf } from '@riskmodel/core/errors.ts';
 import { loadModel, type Model } from '@riskmodel/core/model/model.ts';
+import { openSession } from '@riskmodel/core/model/session.ts';
 import { PredictionTable } from '@riskmodel/core/lookup/prediction-table.ts';
 import { connectRedis, type ConnectionPurpose } from '@riskmodel/core/redis/connect.ts';
 import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
@@ -87,7 +88,7 @@ export class RunningServer {
     for (let pause = 1_000; !signal.aborted; pause = Math.min(pause * 2, longestRetryMilliseconds)) {
       try {
         const started = performance.now();
-        const model = await loadModel(manifest, store);
+        const model = await loadModel(manifest, store, openSession);
         this.#resources.push(() => model.session.release());
         const { version, sha256 } = model;
         this.#logger.info(

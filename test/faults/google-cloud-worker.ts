@@ -1,6 +1,7 @@
 // A queue-worker on Google Cloud that makes its calls again as often as the product does, and waits less in between, so
 // that hundreds of batches with faults take minutes. At the step that TEST_KILL_AT names it kills its own process.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SessionThread } from '@riskmodel/core/model/session-thread.ts';
 import { GcsStore } from '@riskmodel/core/storage/gcs.ts';
 import { defaultRetry } from '@riskmodel/core/storage/retry.ts';
 import { BigQueryWarehouse } from '@riskmodel/core/warehouse/bigquery.ts';
@@ -35,6 +36,6 @@ await startQueueWorker(settings, (deps) => {
   const add: typeof flows.add = (flow, options) =>
     flows.constructor.prototype.add.call(flows, withShortPauses(flow), options);
   flows.add = add;
-  const quick = { ...deps, store, warehouse, models: new ModelCache(store) };
+  const quick = { ...deps, store, warehouse, models: new ModelCache(store, new SessionThread().open) };
   return killAt === undefined ? quick : withFault(quick, killAt as Fault);
 });

@@ -7,6 +7,7 @@ import { validateRiskModel } from '../riskmodel/manifest.ts';
 import type { RiskModel } from '../riskmodel/zz_generated.riskmodel.ts';
 import { FolderStore } from '../storage/folder.ts';
 import { decide, loadModel, type Model } from './model.ts';
+import { openSession } from './session.ts';
 
 const fixtures = join(import.meta.dirname, '..', '..', '..', 'test', 'fixtures');
 const plain = join(fixtures, 'plain.onnx');
@@ -45,7 +46,7 @@ function namedManifest(artifact: Partial<RiskModel['spec']['artifact']> = {}, na
 }
 
 async function load(manifest: RiskModel): Promise<Model> {
-  const model = await loadModel(manifest, store);
+  const model = await loadModel(manifest, store, openSession);
   loaded.push(model);
   return model;
 }
@@ -124,7 +125,7 @@ describe('a model is refused', () => {
       `has the sha256 ${xgboostSha256}`,
     ],
   ])('%s', async (_, manifest, code, message) => {
-    await expect(loadModel(manifest, store)).rejects.toMatchObject({
+    await expect(loadModel(manifest, store, openSession)).rejects.toMatchObject({
       code,
       retry: 'never',
       message: expect.stringContaining(message),

@@ -4,7 +4,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { fetchArtifact } from './artifact.ts';
 import { convertModel } from './convert/convert.ts';
 import { FeatureEncoder } from './features.ts';
-import { openSession, type Session, type SessionOptions } from './session.ts';
+import type { OpenSession, Session } from './session.ts';
 
 /** A manifest's model, loaded and warmed up: what online and batch both score with. */
 export interface Model {
@@ -23,13 +23,14 @@ export interface Model {
 /**
  * Loads the model that a manifest describes.
  *
+ * @param open `openSession`, or that of a `SessionThread`
  * @throws RiskModelError with the codes of `fetchArtifact`, `convertModel` and `openSession`; `FeatureNameMismatch`
  */
-export async function loadModel(manifest: RiskModel, store: ObjectStore, options: SessionOptions = {}): Promise<Model> {
+export async function loadModel(manifest: RiskModel, store: ObjectStore, open: OpenSession): Promise<Model> {
   const { artifact, features } = manifest.spec;
   const { bytes, sha256, generation } = await fetchArtifact(artifact, store);
   const encoder = new FeatureEncoder(features);
-  const session = await openSession(toOnnx(bytes, artifact.format, encoder.names), encoder.width, options);
+  const session = await open(toOnnx(bytes, artifact.format, encoder.names), encoder.width);
   return {
     name: manifest.metadata.name,
     version: artifact.version ?? sha256.slice(0, 12),

@@ -27,6 +27,9 @@ export interface SessionOptions {
   threads?: number;
 }
 
+/** `openSession`, here or on a thread of its own. */
+export type OpenSession = (bytes: Uint8Array, width: number, options?: SessionOptions) => Promise<Session>;
+
 /**
  * Loads a serialised ONNX classifier whose input is one float tensor `[N, width]` and whose outputs hold the
  * probabilities `[N, 2]`, as a tensor or as the ZipMap of scikit-learn's converters; finds both by inspection and

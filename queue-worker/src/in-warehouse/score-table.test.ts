@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Engine, literal } from '@riskmodel/core/columnar/engine.ts';
 import { loadModel, type Model } from '@riskmodel/core/model/model.ts';
+import { openSession } from '@riskmodel/core/model/session.ts';
 import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { FolderStore } from '@riskmodel/core/storage/folder.ts';
@@ -30,7 +31,7 @@ beforeEach(async () => {
   const [read] = (await readManifests([join(example, 'riskmodel.yaml')])) as [RiskModel];
   const artifact = { ...read.spec.artifact, uri: pathToFileURL(join(example, 'model.onnx')).href };
   manifest = { ...read, spec: { ...read.spec, artifact } };
-  model = await loadModel(manifest, store);
+  model = await loadModel(manifest, store, openSession);
 });
 
 afterEach(async () => {
