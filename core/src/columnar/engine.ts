@@ -26,6 +26,8 @@ export class Engine {
       temp_directory: tempDir,
       // Rows leave in the order in which they came: the n-th score belongs to the n-th row.
       preserve_insertion_order: 'true',
+      // What is read of a file is read once.
+      enable_external_file_cache: 'false',
       // Nothing is fetched at run time: what DuckDB needs here is built in.
       autoinstall_known_extensions: 'false',
     });

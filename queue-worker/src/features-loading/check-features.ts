@@ -5,14 +5,8 @@ import { noCounts } from '@riskmodel/core/evaluation/classification-report.ts';
 import { FeatureEncoder } from '@riskmodel/core/model/features.ts';
 import type { ChunkRange } from '../input/plan-input.ts';
 import type { BatchPlan } from '../plan.ts';
-import {
-  indexRecords,
-  stageChunk,
-  withRows,
-  type ChunkResult,
-  type ChunkRows,
-  type ScoringTools,
-} from '../scoring/score-chunk.ts';
+import { indexRecords, stageChunk, type ChunkResult } from '../scoring/score-chunk.ts';
+import { withRows, type ChunkRows, type ScoringTools } from '../scoring/working-table.ts';
 
 /**
  * Checks one chunk of features that are to be loaded, by the rules that scoring has, and stages those that are fit:
@@ -28,7 +22,8 @@ export function checkFeatures(
 ): Promise<ChunkResult> {
   return withRows(plan, chunk, tools, async (connection, rows) => {
     const found = await checkRows(connection, plan, chunk, rows);
-    return { counts: noCounts, ...(await stageChunk(batchId, plan, chunk, found, connection, tools, keptSql(plan))) };
+    const kept = { ...found, sql: keptSql(plan) };
+    return { counts: noCounts, ...(await stageChunk(batchId, plan, chunk, kept, connection, tools)) };
   });
 }
 

@@ -16,12 +16,25 @@ const duckdbTypes: Record<ColumnType, string> = {
 /** Types whose every value a DOUBLE holds, or is refused: as they are, they need no conversion on the way in and out. */
 const wholeTypes = new Set(['TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'UTINYINT', 'USMALLINT', 'UINTEGER']);
 
+export type IsNumber = (column: InputColumn) => boolean;
+
+/** Whether a column of a text format has numbers alone: of the others, `true` and `false` are values. */
+export function hasNumbersAlone({ role, type }: InputColumn): boolean {
+  return role === 'feature' && type !== 'BOOL';
+}
+
 /**
  * The columns of the working table: features and target as DOUBLE, where NULL is a missing value and NaN a value that
  * is no number, or as the integers that the input has; the rest as they will be written.
+ * @param isNumber which columns of a text format were read as numbers already
  */
-export function workingColumns(columns: readonly InputColumn[]): string {
-  return columns.map((column) => `${workingValue(column)} AS ${identifier(column.name)}`).join(', ');
+export function workingColumns(columns: readonly InputColumn[], isNumber: IsNumber = () => false): string {
+  return columns
+    .map((column) => {
+      const name = identifier(column.name);
+      return `${isNumber(column) ? name : workingValue(column)} AS ${name}`;
+    })
+    .join(', ');
 }
 
 function workingValue(column: InputColumn): string {
@@ -69,11 +82,16 @@ export function writtenColumns(plan: BatchPlan, batchId: string): string {
     `${timestamp(plan.predDatetime)} AS pred_datetime`,
     `CAST(s.prob_1 > ${double(plan.manifest.spec.decision.threshold)} AS BIGINT) AS decision`,
     'CAST(s.record_index AS BIGINT) AS record_index',
-    `${literal(batchId)} AS batch_id`,
-    `${literal(plan.manifest.metadata.name)} AS model`,
-    `${literal(plan.modelVersion)} AS model_version`,
-    `${literal(plan.modelSha256)} AS model_sha256`,
+    `${constant(batchId)} AS batch_id`,
+    `${constant(plan.manifest.metadata.name)} AS model`,
+    `${constant(plan.modelVersion)} AS model_version`,
+    `${constant(plan.modelSha256)} AS model_sha256`,
   ].join(', ');
+}
+
+/** A text that all rows have. In Parquet it is a text as any other; of an ENUM its writer knows the dictionary beforehand. */
+function constant(text: string): string {
+  return `${literal(text)}::ENUM(${literal(text)})`;
 }
 
 /** A moment as Parquet writes it for BigQuery's TIMESTAMP: microseconds, marked as UTC. */

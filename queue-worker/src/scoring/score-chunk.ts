@@ -2,18 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { literal, type Engine } from '@riskmodel/core/columnar/engine.ts';
+import { literal } from '@riskmodel/core/columnar/engine.ts';
 import { appendScores, doubleColumn, isValid, scoreColumns, vectorSize } from '@riskmodel/core/columnar/vectors.ts';
-import { RiskModelError, messageOf } from '@riskmodel/core/errors.ts';
-import { addCounts, noCounts, type ConfusionCounts } from '@riskmodel/core/evaluation/classification-report.ts';
+import type { ConfusionCounts } from '@riskmodel/core/evaluation/classification-report.ts';
 import { decide, type Model } from '@riskmodel/core/model/model.ts';
-import type { ObjectStore } from '@riskmodel/core/storage/object-store.ts';
-import { fileOf, type ChunkRange } from '../input/plan-input.ts';
+import type { ChunkRange } from '../input/plan-input.ts';
 import type { BatchPlan } from '../plan.ts';
-import { modelColumns, timestamp, workingColumns, writtenColumns } from './columns-sql.ts';
-import { findSplitErrors } from './csv-rejects.ts';
-import { explainUnreadable } from './invalid-record.ts';
-import { openChunk, type ChunkSource } from './source.ts';
+import { modelColumns, timestamp, writtenColumns } from './columns-sql.ts';
+import { withRows, type ChunkRows, type ScoringTools } from './working-table.ts';
 
 /** What a chunk came to. */
 export interface ChunkResult {
@@ -26,14 +22,11 @@ export interface ChunkResult {
   rejects: string | undefined;
 }
 
-export interface ScoringTools {
-  store: ObjectStore;
-  engine: Engine;
-  tempDir: string;
-}
-
 /** Numbers in the matrix of one model run: rows times features. */
-const numbersInARun = 1 << 20;
+const numbersInARun = 1 << 17;
+
+/** Stands among the outcomes for one that is not known. */
+const unknownOutcome = 2;
 
 /**
  * Scores one chunk and stages its rows as Parquet. Doing it again, here or elsewhere, stages nothing new: the names are
@@ -50,27 +43,9 @@ export async function scoreChunk(
 ): Promise<ChunkResult> {
   return withRows(plan, chunk, tools, async (connection, rows) => {
     const { rejects, counts, accepted } = await scoreRows(connection, plan, chunk, model, rows);
-    return { counts, ...(await stageChunk(batchId, plan, chunk, { rejects, accepted }, connection, tools)) };
+    const sql = resultsSql(plan, batchId, accepted === rows.rows);
+    return { counts, ...(await stageChunk(batchId, plan, chunk, { rejects, accepted, sql }, connection, tools)) };
   });
-}
-
-/** Reads a chunk into the working table `rows` of a connection that lasts as long as `work`. */
-export async function withRows<T>(
-  plan: BatchPlan,
-  chunk: ChunkRange,
-  tools: ScoringTools,
-  work: (connection: DuckDBConnection, rows: ChunkRows) => Promise<T>,
-): Promise<T> {
-  const source = await openChunk(plan, chunk, tools);
-  try {
-    return await tools.engine.use(async (connection) =>
-      work(connection, await readRows(connection, source, plan, chunk, tools.store)),
-    );
-  } catch (cause) {
-    throw isOutOfMemory(cause) ? recordsTooLarge(chunk, cause) : cause;
-  } finally {
-    await source.release();
-  }
 }
 
 /** Stages the rows that were kept, as a query has them, and the reasons of the others. */
@@ -78,10 +53,9 @@ export async function stageChunk(
   batchId: string,
   plan: BatchPlan,
   chunk: ChunkRange,
-  { rejects, accepted }: { rejects: ReadonlyMap<number, string[]>; accepted: number },
+  { rejects, accepted, sql }: { rejects: ReadonlyMap<number, string[]>; accepted: number; sql: string },
   connection: DuckDBConnection,
   tools: ScoringTools,
-  sql = resultsSql(plan, batchId),
 ): Promise<Omit<ChunkResult, 'counts'>> {
   const name = `${plan.stagingUri}/chunk-${String(chunk.index).padStart(6, '0')}`;
   return {
@@ -95,62 +69,6 @@ export async function stageChunk(
   };
 }
 
-function isOutOfMemory(error: unknown): boolean {
-  return messageOf(error).startsWith('Out of Memory Error');
-}
-
-function recordsTooLarge({ firstRecord, records }: ChunkRange, cause: unknown): RiskModelError {
-  return new RiskModelError(
-    'RecordsTooLarge',
-    `records ${firstRecord} to ${firstRecord + records - 1} take more memory than a worker has: lower spec.batch.chunkRows, or give the worker more (RISKMODEL_WORKER_MEMORY_MB)`,
-    { cause },
-  );
-}
-
-/** Reads the chunk into the working table `rows`. */
-async function readRows(
-  connection: DuckDBConnection,
-  { sql, path }: ChunkSource,
-  plan: BatchPlan,
-  chunk: ChunkRange,
-  store: ObjectStore,
-): Promise<ChunkRows> {
-  const { object } = fileOf(plan.input, chunk);
-  try {
-    await connection.run(`CREATE TEMP TABLE rows AS SELECT ${workingColumns(plan.columns)} FROM ${sql}`);
-  } catch (cause) {
-    if (!isInputError(cause)) throw cause;
-    // A file that is being overwritten fails in any way; that it changed is what to say then.
-    await store.assertUnchanged(object);
-    throw await explainUnreadable(plan.input, chunk, store);
-  }
-  await store.assertUnchanged(object);
-  const splitErrors = plan.input.format === 'csv' ? await findSplitErrors(connection, path) : new Map<number, string>();
-  const counted = await connection.runAndReadAll('SELECT count(*)::DOUBLE FROM rows');
-  const rows = Number(counted.getRows()[0]?.[0]);
-  if (rows + splitErrors.size !== chunk.records) {
-    throw new RiskModelError(
-      'InputUnreadable',
-      `records ${chunk.firstRecord} to ${chunk.firstRecord + chunk.records - 1} of ${object.uri} were read as ${rows} rows: the file's lines can't be told apart`,
-    );
-  }
-  return { rows, splitErrors };
-}
-
-/** DuckDB's words for content that it can't read, rather than a disk or memory that fails. */
-function isInputError(error: unknown): boolean {
-  return /^(Invalid Input|Conversion|Parameter Not Allowed|Out of Range|Serialization|Not implemented)\b.*Error/i.test(
-    messageOf(error),
-  );
-}
-
-/** How a chunk was read. */
-export interface ChunkRows {
-  rows: number;
-  /** Reasons why records of the chunk, counted from its first, are no rows. */
-  splitErrors: Map<number, string>;
-}
-
 async function scoreRows(
   connection: DuckDBConnection,
   plan: BatchPlan,
@@ -159,46 +77,40 @@ async function scoreRows(
   { rows, splitErrors }: ChunkRows,
 ): Promise<{ rejects: Map<number, string[]>; counts: ConfusionCounts; accepted: number }> {
   const { encoder, session } = model;
-  const { threshold } = plan.manifest.spec.decision;
-  const { width } = encoder;
+  const { width, names } = encoder;
   const rejects = new Map<number, string[]>(
     [...splitErrors].map(([record, reason]) => [chunk.firstRecord + record, [reason]]),
   );
   const recordIndexes = indexRecords(chunk.firstRecord, rows, splitErrors);
-  const columns = Array.from({ length: width }, (_, column) => column);
-  const rowsInARun = Math.max(vectorSize, Math.floor(numbersInARun / width / vectorSize) * vectorSize);
+  const probabilities = new Float32Array(2 * rows);
+  const outcomes = new Uint8Array(rows).fill(unknownOutcome);
+  const kept = new Uint8Array(rows).fill(1);
+  const reject = (row: number, reason: string): void => {
+    kept[row] = 0;
+    const record = recordIndexes[row] as number;
+    const reasons = rejects.get(record);
+    if (reasons === undefined) rejects.set(record, [reason]);
+    else reasons.push(reason);
+  };
 
-  await connection.run(`CREATE TEMP TABLE scores (${scoreColumns})`);
-  const appender = await connection.createAppender('scores');
   const stream = await connection.stream(`SELECT ${modelColumns(plan.manifest, plan.columns)} FROM rows`);
-  let counts = noCounts;
-  let accepted = 0;
-  let done = 0;
-  while (done < rows) {
-    const size = Math.min(rowsInARun, rows - done);
-    const matrix = new Float32Array(size * width);
-    const outcomes = new Float64Array(size).fill(Number.NaN);
-    const kept = new Uint8Array(size).fill(1);
-    const indexes = recordIndexes.subarray(done, done + size);
-    const reject = (row: number, reason: string): void => {
-      kept[row] = 0;
-      const record = indexes[row] as number;
-      const reasons = rejects.get(record);
-      if (reasons === undefined) rejects.set(record, [reason]);
-      else reasons.push(reason);
-    };
-    for (let filled = 0; filled < size;) {
+  const rowsInARun = Math.max(vectorSize, Math.floor(numbersInARun / width / vectorSize) * vectorSize);
+  // One is filled while the other is scored; shared, so that a thread that scores reads them where they are.
+  const matrices = [0, 1].map(() => sharedFloats(Math.min(rowsInARun, rows) * width));
+  let scored = Promise.resolve();
+  for (let done = 0, run = 0; done < rows; run++) {
+    const first = done;
+    const size = Math.min(rowsInARun, rows - first);
+    const matrix = matrices[run % 2] as Float32Array;
+    while (done < first + size) {
       const data = await stream.fetchChunk();
       // Asked once: each time is a call into DuckDB.
       const count = data?.rowCount ?? 0;
       if (data === null || count === 0) throw new Error('the working table ended early');
-      const from = filled;
-      encoder.encodeColumns(
-        columns.map((column) => doubleColumn(data, column)),
-        count,
-        matrix,
-        from,
-        (row, problem) => reject(from + row, `${problem.feature}: ${problem.message}`),
+      const from = done;
+      const columns = [...names.keys()].map((column) => doubleColumn(data, column));
+      encoder.encodeColumns(columns, count, matrix, from - first, (row, problem) =>
+        reject(from + row, `${problem.feature}: ${problem.message}`),
       );
       const target = doubleColumn(data, width);
       for (let row = 0; row < count; row++) {
@@ -207,16 +119,28 @@ async function scoreRows(
         if (outcome === 0 || outcome === 1) outcomes[from + row] = outcome;
         else reject(from + row, `${plan.manifest.spec.target}: must be 0 or 1`);
       }
-      filled += count;
+      done += count;
     }
-    const probabilities = await session.run(matrix, size);
-    appendScores(appender, { probabilities, accepted: kept, recordIndexes: indexes });
-    counts = addCounts(counts, countOutcomes(probabilities, outcomes, kept, threshold));
-    accepted += kept.reduce((sum, keep) => sum + keep, 0);
-    done += size;
+    await scored;
+    scored = session.run(matrix.subarray(0, size * width), size).then((answer) => probabilities.set(answer, 2 * first));
+    // It is waited for above, unless reading fails first.
+    scored.catch(() => {});
   }
+  await scored;
+
+  await connection.run(`CREATE TEMP TABLE scores (${scoreColumns})`);
+  const appender = await connection.createAppender('scores');
+  appendScores(appender, { probabilities, accepted: kept, recordIndexes });
   appender.closeSync();
-  return { rejects, counts, accepted };
+  return {
+    rejects,
+    counts: countOutcomes(probabilities, outcomes, kept, plan.manifest.spec.decision.threshold),
+    accepted: kept.reduce((sum, keep) => sum + keep, 0),
+  };
+}
+
+function sharedFloats(length: number): Float32Array {
+  return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
 }
 
 /** `record_index` of each row that was read: consecutive, but for the records that are no rows. */
@@ -230,17 +154,17 @@ export function indexRecords(first: number, rows: number, missing: ReadonlyMap<n
   return indexes;
 }
 
-/** @param outcomes 0 or 1; NaN where it is not known */
+/** @param outcomes 0, 1 or `unknownOutcome` */
 function countOutcomes(
   probabilities: Float32Array,
-  outcomes: Float64Array,
+  outcomes: Uint8Array,
   kept: Uint8Array,
   threshold: number,
 ): ConfusionCounts {
   const cells = [0, 0, 0, 0] as [number, number, number, number];
   for (let row = 0; row < outcomes.length; row++) {
     const outcome = outcomes[row] as number;
-    if (kept[row] === 0 || Number.isNaN(outcome)) continue;
+    if (kept[row] === 0 || outcome === unknownOutcome) continue;
     const cell = 2 * outcome + decide(probabilities[2 * row + 1] as number, threshold);
     cells[cell] = (cells[cell] as number) + 1;
   }
@@ -248,8 +172,9 @@ function countOutcomes(
   return { trueNegatives, falsePositives, falseNegatives, truePositives };
 }
 
-function resultsSql(plan: BatchPlan, batchId: string): string {
-  return `SELECT ${writtenColumns(plan, batchId)} FROM rows AS r POSITIONAL JOIN scores AS s WHERE s.accepted`;
+function resultsSql(plan: BatchPlan, batchId: string, areAllAccepted: boolean): string {
+  const all = `SELECT ${writtenColumns(plan, batchId)} FROM rows AS r POSITIONAL JOIN scores AS s`;
+  return areAllAccepted ? all : `${all} WHERE s.accepted`;
 }
 
 async function stageRejects(
@@ -284,7 +209,7 @@ async function stageRejects(
  * Dictionaries up to so many values: codes and amounts that repeat gain by them, while probabilities, which never do, are
  * tried in vain at a size in the tens of thousands. Nothing reads bloom filters of what is staged.
  */
-const parquetOptions = 'FORMAT parquet, DICTIONARY_SIZE_LIMIT 4096, WRITE_BLOOM_FILTER false';
+const parquetOptions = 'FORMAT parquet, DICTIONARY_SIZE_LIMIT 1024, WRITE_BLOOM_FILTER false';
 
 /** Writes the rows of a query as a staged Parquet object, unless there is one of this name already. */
 export async function stage(

@@ -8,10 +8,16 @@ import { fetchPart } from '../input/parquet-part.ts';
 import { fileOf, type ChunkRange } from '../input/plan-input.ts';
 import { longestRecord } from '../input/record-scanner.ts';
 import type { BatchPlan, InputColumn } from '../plan.ts';
+import { hasNumbersAlone, type IsNumber } from './columns-sql.ts';
 
 /** A chunk's records as a table expression of SQL, over a file that `release` gives back. */
 export interface ChunkSource extends LocalCopy {
   sql: string;
+  /**
+   * The same for a text format, with the columns of numbers alone as numbers: two thirds of the work. Where a value is
+   * none, reading fails or leaves its record out. Undefined where something else might be taken for a number.
+   */
+  numbersSql?: string;
 }
 
 /** Brings a chunk's records to this machine: of Parquet their row groups, unless the file is here, else only their bytes. */
@@ -35,14 +41,38 @@ export async function openChunk(
     };
   }
   const path = join(tempDir, `chunk-${chunk.index}.${input.format}`);
-  await pipeline(
-    textOf(input.format === 'json', await store.read(object, { start: chunk.start, end: chunk.end })),
-    createWriteStream(path),
-  );
-  const sql =
-    input.format === 'csv' ? readCsv(path, columns, csv?.delimiter ?? ',') : readJson(path, columns, input.format);
-  return { path, sql, release: () => rm(path, { force: true }) };
+  const release = (): Promise<void> => rm(path, { force: true });
+  const bytes = await store.read(object, { start: chunk.start, end: chunk.end });
+  const { format } = input;
+  if (format === 'csv') {
+    await pipeline(bytes, createWriteStream(path));
+    const read = (isNumber: IsNumber): string => readCsv(path, columns, csv?.delimiter ?? ',', isNumber);
+    return { path, release, sql: read(() => false), numbersSql: read(hasNumbersAlone) };
+  }
+  const booleans = new BooleanFinder();
+  await pipeline(booleans.watch(textOf(format === 'json', bytes)), createWriteStream(path));
+  const read = (isNumber: IsNumber): string => readJson(path, columns, format, isNumber);
+  // DuckDB takes true for the number 1.
+  return { path, release, sql: read(() => false), ...(!booleans.found && { numbersSql: read(hasNumbersAlone) }) };
 }
+
+/** Finds out whether the words true or false are anywhere in a text: without them, JSON has no booleans. */
+class BooleanFinder {
+  found = false;
+
+  async *watch(text: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+    let end = '';
+    for await (const piece of text) {
+      const seam = end + piece.toString('latin1', 0, longestBoolean - 1);
+      this.found ||= [seam, piece].some((part) => part.includes('true') || part.includes('false'));
+      end =
+        seam.length < longestBoolean ? seam : piece.toString('latin1', Math.max(0, piece.length - longestBoolean + 1));
+      yield piece;
+    }
+  }
+}
+
+const longestBoolean = 'false'.length;
 
 /** The chunk's bytes; elements of a JSON array get the brackets of an array of their own. */
 async function* textOf(isArray: boolean, bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
@@ -52,10 +82,10 @@ async function* textOf(isArray: boolean, bytes: AsyncIterable<Buffer>): AsyncIte
 }
 
 /**
- * Every value as text: what is no number is found value by value, not by a reader that gives up. Short rows are padded
- * with missing values; rows that can't be split go to the table `reject_errors`.
+ * Values as text, if not told otherwise: what is no number is found value by value, not by a reader that gives up. Short
+ * rows are padded with missing values; rows that can't be read go to the table `reject_errors`.
  */
-function readCsv(path: string, columns: readonly InputColumn[], delimiter: string): string {
+function readCsv(path: string, columns: readonly InputColumn[], delimiter: string, isNumber: IsNumber): string {
   const options = [
     'header = false',
     'auto_detect = false',
@@ -66,20 +96,26 @@ function readCsv(path: string, columns: readonly InputColumn[], delimiter: strin
     'parallel = false',
     'store_rejects = true',
     `max_line_size = ${longestRecord}`,
-    `columns = ${textColumns(columns)}`,
+    `columns = ${columnTypes(columns, isNumber)}`,
   ];
   return `read_csv(${literal(path)}, ${options.join(', ')})`;
 }
 
-function readJson(path: string, columns: readonly InputColumn[], format: 'json' | 'ndjson'): string {
+function readJson(
+  path: string,
+  columns: readonly InputColumn[],
+  format: 'json' | 'ndjson',
+  isNumber: IsNumber,
+): string {
   const options = [
     `format = '${format === 'json' ? 'array' : 'newline_delimited'}'`,
     `maximum_object_size = ${longestRecord + 1024}`,
-    `columns = ${textColumns(columns)}`,
+    `columns = ${columnTypes(columns, isNumber)}`,
   ];
   return `read_json(${literal(path)}, ${options.join(', ')})`;
 }
 
-function textColumns(columns: readonly InputColumn[]): string {
-  return `{${columns.map(({ name }) => `${identifier(name)}: 'VARCHAR'`).join(', ')}}`;
+function columnTypes(columns: readonly InputColumn[], isNumber: IsNumber): string {
+  const types = columns.map((column) => `${identifier(column.name)}: '${isNumber(column) ? 'DOUBLE' : 'VARCHAR'}'`);
+  return `{${types.join(', ')}}`;
 }
