@@ -83,7 +83,7 @@ export interface PlanInputOptions {
 const sampledRecords = 1_000;
 const sampledBytes = 4 << 20;
 /** The bytes of a chunk at most, give or take a record: what bounds a worker's memory when records are large. */
-const chunkBytes = 64 << 20;
+const chunkBytes = 24 << 20;
 /** What a value takes in a worker's memory at least. */
 const valueBytes = 8;
 /** BigQuery's limit on a table's columns. */
