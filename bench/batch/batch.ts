@@ -7,6 +7,7 @@ import { writeApplicants } from '../../test/harness/applicants.ts';
 import { LocalSystem } from '../../test/harness/local-system.ts';
 import { spreadOf, type Spread } from '../median.ts';
 import { peerPython } from '../peers/peers.ts';
+import { podEnv } from '../pod-env.ts';
 import { prepareWorkbench, type Workbench } from '../workbench.ts';
 
 const cores = availableParallelism();
@@ -120,7 +121,7 @@ async function measure(
   rows: number,
   count: number,
 ): Promise<Measured> {
-  const env = { RISKMODEL_MANIFESTS: manifest };
+  const env = { RISKMODEL_MANIFESTS: manifest, ...podEnv };
   const workers = await Promise.all(Array.from({ length: count }, () => system.startWorker(env)));
   const started = performance.now();
   const { id } = await system.submit(uri);

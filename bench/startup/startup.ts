@@ -9,6 +9,7 @@ import { median } from '../median.ts';
 import { callLines } from '../online/calls.ts';
 import { prepareWorkbench, type Workbench } from '../workbench.ts';
 import { makeImagePrograms } from './image-programs.ts';
+import { podEnv } from '../pod-env.ts';
 
 export interface StartupOptions {
   rounds: number;
@@ -44,9 +45,6 @@ interface Way {
   queueWorker?: string;
   env: NodeJS.ProcessEnv;
 }
-
-/** How Node is called in a server's pod. */
-const podEnv = { NODE_OPTIONS: '--max-semi-space-size=4' };
 
 /** After the start, and after a load, memory is still being given back. */
 const settleMs = 3_000;

@@ -31,7 +31,7 @@ test.each<[WorkloadSettings['backend'], string[]]>([
     {
       model: makeModel(),
       component: 'server',
-      args: ['server/src/main.js'],
+      program: 'server/src/main.js',
       configMapName: 'm',
       resources: undefined,
       defaultResources: {},

@@ -56,8 +56,7 @@ function serverPodTemplate(model: RiskModel, revision: string, settings: Workloa
     {
       model,
       component: 'server',
-      // A small nursery: what a request leaves is garbage at once, and Node would give it tens of megabytes.
-      args: ['--max-semi-space-size=4', 'server/src/main.js'],
+      program: 'server/src/main.js',
       configMapName: revisionObjectName(name, revision),
       resources: model.spec.online.resources,
       defaultResources,

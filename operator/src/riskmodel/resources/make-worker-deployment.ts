@@ -36,7 +36,7 @@ export function makeWorkerDeployment(model: RiskModel, settings: WorkloadSetting
         {
           model,
           component: 'queue-worker',
-          args: ['queue-worker/src/main.js'],
+          program: 'queue-worker/src/main.js',
           configMapName: workerName(name),
           resources: model.spec.batch.resources,
           defaultResources,

@@ -11,11 +11,14 @@ const dataFolder = '/var/lib/riskmodel';
 /** A non-root user that owns nothing in the image. */
 const unprivilegedUser = 65_532;
 
+/** What a request or a chunk leaves is garbage at once, and Node would gather tens of megabytes of it. */
+const smallNursery = '--max-semi-space-size=4';
+
 export interface PodOptions {
   model: RiskModel;
   component: Component;
-  /** What Node is started with: its own options, then the program within the image. */
-  args: string[];
+  /** The program within the image. */
+  program: string;
   configMapName: string;
   resources: Resources;
   defaultResources: Resources;
@@ -57,7 +60,7 @@ export function makePodTemplate(options: PodOptions, settings: WorkloadSettings)
           name: component,
           image: settings.image,
           imagePullPolicy: settings.imagePullPolicy,
-          args: options.args,
+          args: [smallNursery, options.program],
           env: makeEnv(options, settings),
           resources: options.resources ?? options.defaultResources,
           securityContext: {
