@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { identifier, literal } from '@riskmodel/core/columnar/engine.ts';
 import type { LocalCopy, ObjectStore } from '@riskmodel/core/storage/object-store.ts';
+import { BooleanFinder } from '../input/boolean-finder.ts';
 import { fetchPart } from '../input/parquet-part.ts';
 import { fileOf, type ChunkRange } from '../input/plan-input.ts';
 import { longestRecord } from '../input/record-scanner.ts';
@@ -55,24 +56,6 @@ export async function openChunk(
   // DuckDB takes true for the number 1.
   return { path, release, sql: read(() => false), ...(!booleans.found && { numbersSql: read(hasNumbersAlone) }) };
 }
-
-/** Finds out whether the words true or false are anywhere in a text: without them, JSON has no booleans. */
-class BooleanFinder {
-  found = false;
-
-  async *watch(text: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-    let end = '';
-    for await (const piece of text) {
-      const seam = end + piece.toString('latin1', 0, longestBoolean - 1);
-      this.found ||= [seam, piece].some((part) => part.includes('true') || part.includes('false'));
-      end =
-        seam.length < longestBoolean ? seam : piece.toString('latin1', Math.max(0, piece.length - longestBoolean + 1));
-      yield piece;
-    }
-  }
-}
-
-const longestBoolean = 'false'.length;
 
 /** The chunk's bytes; elements of a JSON array get the brackets of an array of their own. */
 async function* textOf(isArray: boolean, bytes: AsyncIterable<Buffer>): AsyncIterable<Buffer> {

@@ -121,7 +121,7 @@ test('a line that is none is left out and told, a number or not', async () => {
 });
 
 describe('numbers are not read as such', () => {
-  const cases = ['true', 'false'].flatMap((value) => [0, 1, 65_530, 65_533, 65_536].map((at) => [value, at] as const));
+  const cases = ['true', 'false'].flatMap((value) => [0, 65_533].map((at) => [value, at] as const));
   test.each(cases)('of JSON with %s, wherever in the file it is: from byte %i on', async (value, at) => {
     const begin = '{"AMOUNT":';
     const filler = at < begin.length ? '' : ' '.repeat(at - begin.length);

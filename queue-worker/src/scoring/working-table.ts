@@ -9,6 +9,7 @@ import { findSplitErrors } from './csv-rejects.ts';
 import { explainUnreadable } from './invalid-record.ts';
 import { openChunk, type ChunkSource } from './source.ts';
 
+/** What chunks are read and staged with. */
 export interface ScoringTools {
   store: ObjectStore;
   engine: Engine;
@@ -75,7 +76,7 @@ async function readRows(
   return { rows, splitErrors };
 }
 
-/** Reads a chunk of text in which features are as they should be: whether it is one. What else is in it, is looked for then. */
+/** Reads a chunk of text whose features are numbers: whether it is one. Otherwise nothing is left of the attempt. */
 async function readNumbers(
   connection: DuckDBConnection,
   { numbersSql }: ChunkSource,
@@ -90,7 +91,7 @@ async function readNumbers(
     const hasRejects = input.format === 'csv' && (await countRows('reject_errors', connection)) > 0;
     if (!hasRejects && (await countRows('rows', connection)) === records) return true;
   } catch {
-    // The way that takes everything tells what it is.
+    // What is wrong is told by the way that takes everything.
   }
   const tables = ['rows', 'reject_errors', 'reject_scans'];
   await connection.run(tables.map((table) => `DROP TABLE IF EXISTS ${table}`).join('; '));
