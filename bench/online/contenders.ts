@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '@riskmodel/core/free-port.ts';
@@ -85,8 +86,9 @@ export async function run({ name, start, calls, output }: Contender, bench: Work
   const { PATH, HOME } = process.env;
   const variables = { PATH, HOME, METADATA_SERVER_DETECTION: 'none', ...env };
   const settings = Object.entries(variables).map(([variable, value]) => `${variable}=${value}`);
-  // Where a log goes costs the same whoever reads it; nobody does.
-  const quietly = ['sh', '-c', 'exec "$@" >/dev/null', 'sh'];
+  // Where a log goes costs the same whoever reads it. KServe writes lines about each request to its errors.
+  const errors = join(bench.dataDir, 'contender.log');
+  const quietly = ['sh', '-c', 'exec "$@" >/dev/null 2>"$0"', errors];
   const pinned = ['taskset', '-c', String(serverCore), command, ...args];
   const child = spawnProgram('env', ['-i', ...settings, ...quietly, ...pinned], { logFd: 2 });
   const url = `http://127.0.0.1:${port}`;
@@ -94,24 +96,30 @@ export async function run({ name, start, calls, output }: Contender, bench: Work
   if (first === undefined) throw new Error(`${name} has no calls`);
   const [call, path] = first;
   const [body = ''] = callLines(bench, call, output).split('\t', 1);
-  await answers(url + path, body, child, name);
+  if (!(await answers(url + path, body, child))) {
+    const lines = (await readFile(errors, 'utf8')).trimEnd().split('\n');
+    throw new Error(`${name} does not answer:\n${lines.slice(-lastLines).join('\n')}`);
+  }
   return { url, stop: () => stopChild(child, graceMs) };
 }
 
 /** Ray takes that long. */
 const startMs = 120_000;
 const graceMs = 10_000;
+/** Of a contender's errors, when it does not start. */
+const lastLines = 20;
 
-async function answers(url: string, body: string, child: ChildProcess, name: string): Promise<void> {
+/** Whether it does, in the end; if not, it was stopped. */
+async function answers(url: string, body: string, child: ChildProcess): Promise<boolean> {
   const deadline = Date.now() + startMs;
   while (Date.now() < deadline && isRunning(child)) {
     const isReady = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body }).then(
       (answer) => answer.ok,
       () => false,
     );
-    if (isReady) return;
+    if (isReady) return true;
     await sleep(50);
   }
   await stopChild(child, graceMs);
-  throw new Error(`${name} does not answer`);
+  return false;
 }
