@@ -9,8 +9,7 @@ let lastSession = 0;
 
 async function answer(call: ThreadCall): Promise<Extract<ThreadReply, { value: unknown }>['value']> {
   if (call.kind === 'open') {
-    const { bytes, width, threads } = call;
-    const session = await openSession(bytes, width, threads === undefined ? {} : { threads });
+    const session = await openSession(call.bytes, call.width, call.options);
     const { inputName, outputName } = session;
     sessions.set(++lastSession, session);
     return { session: lastSession, inputName, outputName };

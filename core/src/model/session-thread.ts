@@ -2,11 +2,11 @@ import { extname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import './no-telemetry.ts';
 import { RiskModelError } from '../errors.ts';
-import type { OpenSession, Session } from './session.ts';
+import type { OpenSession, Session, SessionOptions } from './session.ts';
 
 /** What the thread is asked to do; `session` is the number that the thread has given to one. */
 export type ThreadCall =
-  | { kind: 'open'; bytes: Uint8Array; width: number; threads: number | undefined }
+  | { kind: 'open'; bytes: Uint8Array; width: number; options: SessionOptions | undefined }
   | { kind: 'run'; session: number; matrix: Float32Array; rows: number }
   | { kind: 'release'; session: number };
 
@@ -57,8 +57,8 @@ export class SessionThread {
   }
 
   /** `openSession` in the thread. Matrices over a SharedArrayBuffer are read where they are; others are copied. */
-  readonly open: OpenSession = async (bytes, width, { threads } = {}): Promise<Session> => {
-    const opened = await this.#call<OpenedSession>({ kind: 'open', bytes, width, threads });
+  readonly open: OpenSession = async (bytes, width, options): Promise<Session> => {
+    const opened = await this.#call<OpenedSession>({ kind: 'open', bytes, width, options });
     const { session, inputName, outputName } = opened;
     const answer: Session = {
       inputName,
