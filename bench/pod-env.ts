@@ -1,2 +1,4 @@
+import { smallNursery } from '../operator/src/riskmodel/resources/pod.ts';
+
 /** How Node is called in the pods of servers and queue-workers. */
-export const podEnv = { NODE_OPTIONS: '--max-semi-space-size=4' };
+export const podEnv = { NODE_OPTIONS: smallNursery };

@@ -12,7 +12,7 @@ const dataFolder = '/var/lib/riskmodel';
 const unprivilegedUser = 65_532;
 
 /** What a request or a chunk leaves is garbage at once, and Node would gather tens of megabytes of it. */
-const smallNursery = '--max-semi-space-size=4';
+export const smallNursery = '--max-semi-space-size=4';
 
 export interface PodOptions {
   model: RiskModel;
