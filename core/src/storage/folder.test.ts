@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -234,13 +234,13 @@ describe('putting a file if there is no object', () => {
     const source = join(sources, 'a');
     await writeFile(source, 'one');
     for (let round = 0; round < 50; round++) {
-      await put('gs://bucket/folder/other', 'x');
+      await put('gs://bucket/one/two/three/other', 'x');
       const [put_] = await Promise.all([
-        store.putFileIfAbsent('gs://bucket/folder/a', source),
-        store.delete('gs://bucket/folder/other'),
+        store.putFileIfAbsent('gs://bucket/one/two/three/a', source),
+        store.delete('gs://bucket/one/two/three/other'),
       ]);
       expect(put_).toBe(true);
-      await store.delete('gs://bucket/folder/a');
+      await store.delete('gs://bucket/one/two/three/a');
     }
   });
 
@@ -249,7 +249,10 @@ describe('putting a file if there is no object', () => {
     ['a name longer than a file may have', `gs://bucket/${'n'.repeat(300)}`, 'a', 'ENAMETOOLONG'],
     ['a folder longer than one may be', `gs://bucket/${'n'.repeat(300)}/a`, 'a', 'ENAMETOOLONG'],
     ['a folder that is a file', 'gs://bucket/file/a', 'a', /ENOTDIR|EEXIST/],
+    ['a folder that is a link to nowhere', 'gs://bucket/dangling/a', 'a', 'ENOENT'],
   ])('fails for %s', async (_, uri, source, code) => {
+    await mkdir(join(root, 'bucket'), { recursive: true });
+    await symlink('nowhere', join(root, 'bucket', 'dangling'));
     await write('gs://bucket/file', 'x');
     await writeFile(join(sources, 'a'), 'one');
     await expect(store.putFileIfAbsent(uri, join(sources, source))).rejects.toMatchObject({

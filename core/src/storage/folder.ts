@@ -13,6 +13,9 @@ import {
   type ObjectStore,
 } from './object-store.ts';
 
+/** How often a put makes its folder before it gives up: one that is still missing then is no race (a dangling link). */
+const PUT_ATTEMPTS = 20;
+
 /** Object storage of local mode: bucket B is the folder `ROOT/B`, and `gs://B/x.json` the file `ROOT/B/x.json`. */
 export class FolderStore implements ObjectStore {
   readonly isLocal: boolean = true;
@@ -65,14 +68,15 @@ export class FolderStore implements ObjectStore {
 
   async putFileIfAbsent(uri: string, path: string): Promise<boolean> {
     const target = this.pathOf(uri);
-    for (;;) {
-      await mkdir(dirname(target), { recursive: true });
+    for (let attempt = 1; ; attempt++) {
       try {
+        await mkdir(dirname(target), { recursive: true });
         return await linkIfAbsent(path, target);
       } catch (error) {
-        if (!hasCode(error, 'ENOENT')) throw error;
+        // A folder may have been emptied and removed in between, by whoever deleted the last object beside this one.
+        if (!hasCode(error, 'ENOENT') || attempt === PUT_ATTEMPTS) throw error;
       }
-      // The folder may have been emptied and removed in between; a missing `path` is for the caller to hear of.
+      // A missing `path` is for the caller to hear of.
       await stat(path);
     }
   }
