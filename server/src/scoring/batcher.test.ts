@@ -1,3 +1,4 @@
+import { setImmediate as immediate } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { Batcher, Overloaded, type ModelRun } from './batcher.ts';
 
@@ -17,25 +18,38 @@ class ManualModel implements ModelRun {
   }
 }
 
-/** Lets promises go on. */
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Lets promises go on, and a run begin that one of them asks for. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await immediate();
+}
 
 describe('Batcher', () => {
-  test('a lone request waits for nobody', () => {
+  test('a lone request waits for nobody, and those of one turn of the event loop share a run', async () => {
     const model = new ManualModel();
-    void new Batcher(model, { width: 2 }).score(Float32Array.of(1, 2), 1);
+    const batcher = new Batcher(model, { width: 2 });
+    const lone = batcher.score(Float32Array.of(1, 2), 1);
+    await immediate();
     expect(model.runs).toMatchObject([{ rows: 1 }]);
+    model.end(0);
+    expect([...(await lone)]).toEqual([1, 2]);
+    const answers = [3, 4, 5].map((n) => batcher.score(Float32Array.of(n, n), 1));
+    await settle();
+    model.end(1);
+    expect((await Promise.all(answers)).map(([value]) => value)).toEqual([3, 4, 5]);
+    expect(model.runs.map(({ rows }) => rows)).toEqual([1, 3]);
   });
 
   test('requests that come during a run share the next, and each gets its own rows', async () => {
     const model = new ManualModel();
     const batcher = new Batcher(model, { width: 2 });
     const row = new Float32Array(2);
-    const answers = [1, 2, 3].map((n) => {
+    const answers: Promise<Float32Array>[] = [];
+    for (const n of [1, 2, 3]) {
       row.set([n, -n]);
       // The same array every time, as the routes do it.
-      return batcher.score(row, 1);
-    });
+      answers.push(batcher.score(row, 1));
+      if (n === 1) await settle();
+    }
     answers.push(batcher.score(Float32Array.of(4, -4, 5, -5), 2));
     model.end(0);
     await settle();
@@ -52,19 +66,21 @@ describe('Batcher', () => {
   test('a run takes no more rows than it may; the rest wait for the one after', async () => {
     const model = new ManualModel();
     const batcher = new Batcher(model, { width: 2, largestRun: 3 });
-    const answers = [1, 2, 3, 4, 5, 6].map((n) => batcher.score(Float32Array.of(n, n), 1));
+    const answers = [1, 2, 3, 4, 5, 6, 7].map((n) => batcher.score(Float32Array.of(n, n), 1));
+    await settle();
     for (let run = 0; run < 3; run++) {
       model.end(run);
       await settle();
     }
-    expect((await Promise.all(answers)).map(([value]) => value)).toEqual([1, 2, 3, 4, 5, 6]);
-    expect(model.runs.map(({ rows }) => rows)).toEqual([1, 3, 2]);
+    expect((await Promise.all(answers)).map(([value]) => value)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(model.runs.map(({ rows }) => rows)).toEqual([3, 3, 1]);
   });
 
   test('a request larger than a run goes in parts, and a small one gets its turn between them', async () => {
     const model = new ManualModel();
     const batcher = new Batcher(model, { width: 2, largestRun: 2 });
     const large = batcher.score(Float32Array.of(1, 1, 2, 2, 3, 3, 4, 4, 5, 5), 5);
+    await settle();
     const small = batcher.score(Float32Array.of(9, 9), 1);
     model.end(0);
     await settle();
@@ -81,6 +97,7 @@ describe('Batcher', () => {
     const model = new ManualModel();
     const batcher = new Batcher(model, { width: 2 });
     const first = batcher.score(Float32Array.of(1, 1), 1);
+    await settle();
     const second = batcher.score(Float32Array.of(2, 2), 1);
     model.end(0, new Error('out of memory'));
     await expect(first).rejects.toThrow('out of memory');
@@ -98,16 +115,23 @@ describe('Batcher', () => {
     const full = { width: 2, largestRun: 2, largestQueue: 2 };
 
     /** A batcher whose run is under way and whose queue is full, of single rows. */
-    function fill(): { model: ManualModel; batcher: Batcher; taken: Promise<Float32Array>[]; shed: () => number } {
+    async function fill(): Promise<{
+      model: ManualModel;
+      batcher: Batcher;
+      taken: Promise<Float32Array>[];
+      shed: () => number;
+    }> {
       let shed = 0;
       const model = new ManualModel();
       const batcher = new Batcher(model, { ...full, onShed: () => shed++ });
-      const taken = [1, 2, 3, 4, 5].map((n) => batcher.score(Float32Array.of(n, n), 1));
+      const taken = [batcher.score(Float32Array.of(1, 1), 1)];
+      await settle();
+      taken.push(...[2, 3, 4, 5].map((n) => batcher.score(Float32Array.of(n, n), 1)));
       return { model, batcher, taken, shed: () => shed };
     }
 
     test('a further request is turned away and counted, those that wait are answered', async () => {
-      const { model, batcher, taken, shed } = fill();
+      const { model, batcher, taken, shed } = await fill();
       await expect(batcher.score(Float32Array.of(6, 6), 1)).rejects.toThrow(Overloaded);
       await expect(batcher.score(new Float32Array(6), 3)).rejects.toThrow('4 rows wait for the model');
       expect(shed()).toBe(2);
@@ -120,7 +144,7 @@ describe('Batcher', () => {
     });
 
     test('requests are taken on again as soon as a run has begun with some of those that waited', async () => {
-      const { model, batcher, shed } = fill();
+      const { model, batcher, shed } = await fill();
       model.end(0);
       await settle();
       const next = batcher.score(Float32Array.of(6, 6), 1);
@@ -133,13 +157,14 @@ describe('Batcher', () => {
     });
 
     test('no rows are answered all the same', async () => {
-      expect(await fill().batcher.score(new Float32Array(0), 0)).toHaveLength(0);
+      expect(await (await fill()).batcher.score(new Float32Array(0), 0)).toHaveLength(0);
     });
 
     test('a request larger than the queue is taken on by an idle model, and counts with all its parts', async () => {
       const model = new ManualModel();
       const batcher = new Batcher(model, full);
       const large = batcher.score(Float32Array.of(1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), 7);
+      await settle();
       await expect(batcher.score(Float32Array.of(9, 9), 1)).rejects.toThrow('5 rows wait');
       for (let run = 0; run < 4; run++) {
         model.end(run);
@@ -152,10 +177,13 @@ describe('Batcher', () => {
       const model = new ManualModel();
       const batcher = new Batcher(model, full);
       const large = batcher.score(new Float32Array(14), 7);
+      await settle();
       model.end(0, new Error('out of memory'));
       await expect(large).rejects.toThrow('out of memory');
       // Exactly as many rows as from the start.
-      const taken = [1, 2, 3, 4, 5].map((n) => batcher.score(Float32Array.of(n, n), 1));
+      const taken = [batcher.score(Float32Array.of(1, 1), 1)];
+      await settle();
+      taken.push(...[2, 3, 4, 5].map((n) => batcher.score(Float32Array.of(n, n), 1)));
       await expect(batcher.score(Float32Array.of(6, 6), 1)).rejects.toThrow('4 rows wait');
       for (let run = 1; run < 4; run++) {
         model.end(run);
@@ -175,7 +203,7 @@ describe('Batcher', () => {
     const batcher = new Batcher(
       {
         run: async (matrix) => {
-          await settle();
+          await immediate();
           return matrix.slice();
         },
       },
@@ -184,7 +212,7 @@ describe('Batcher', () => {
     const answers: Promise<Float32Array>[] = [];
     for (let n = 0; n < 2_000; n++) {
       answers.push(batcher.score(Float32Array.of(n, -n), 1));
-      if (n % 5 === 0) await settle();
+      if (n % 3 === 0) await immediate();
     }
     expect((await Promise.all(answers)).map(([value]) => value)).toEqual(Array.from({ length: 2_000 }, (_, n) => n));
   });

@@ -44,9 +44,10 @@ export const largestRun = 1_024;
 export const largestQueue = 64;
 
 /**
- * Scores requests that wait together in one run of the model. When no run is under way a request is scored at once, so
- * a lone one waits for nobody; rows that arrive during a run go into the next. A run costs about as much for one row as
- * for dozens, which is why this pays. The queue is bounded: a request that comes when it is full is turned away.
+ * Scores requests that wait together in one run of the model. A run begins when this turn of the event loop has read
+ * what had come, so a lone request waits for nobody, and those that came at once share a run; rows that arrive during a
+ * run go into the next. A run costs about as much for one row as for dozens, which is why this pays. The queue is
+ * bounded: a request that comes when it is full is turned away.
  */
 export class Batcher {
   readonly #model: ModelRun;
@@ -133,7 +134,7 @@ export class Batcher {
       run.waiters.push({ from: run.rows, rows, resolve, reject });
     });
     run.rows += rows;
-    if (!this.#running) void this.#work();
+    if (!this.#running) this.#beginRun();
     return answer;
   }
 
@@ -149,17 +150,21 @@ export class Batcher {
     return run;
   }
 
-  async #work(): Promise<void> {
+  #beginRun(): void {
     this.#running = true;
-    for (let run = this.#waiting.shift(); run !== undefined; run = this.#waiting.shift()) {
-      this.#waitingRows -= run.rows;
-      await this.#execute(run);
-      run.rows = 0;
-      run.waiters = [];
-      // Two take turns; more are left over from a crowd only, and are better given back.
-      if (this.#spare.length < 2) this.#spare.push(run);
-    }
-    this.#running = false;
+    setImmediate(() => void this.#work());
+  }
+
+  async #work(): Promise<void> {
+    const run = this.#waiting.shift() as Run;
+    this.#waitingRows -= run.rows;
+    await this.#execute(run);
+    run.rows = 0;
+    run.waiters = [];
+    // Two take turns; more are left over from a crowd only, and are better given back.
+    if (this.#spare.length < 2) this.#spare.push(run);
+    if (this.#waiting.length > 0) this.#beginRun();
+    else this.#running = false;
   }
 
   async #execute({ matrix, rows, waiters }: Run): Promise<void> {
