@@ -14,7 +14,7 @@ import {
 } from './object-store.ts';
 
 /** How often a put makes its folder before it gives up: one that is still missing then is no race (a dangling link). */
-const PUT_ATTEMPTS = 20;
+const putAttempts = 20;
 
 /** Object storage of local mode: bucket B is the folder `ROOT/B`, and `gs://B/x.json` the file `ROOT/B/x.json`. */
 export class FolderStore implements ObjectStore {
@@ -74,7 +74,7 @@ export class FolderStore implements ObjectStore {
         return await linkIfAbsent(path, target);
       } catch (error) {
         // A folder may have been emptied and removed in between, by whoever deleted the last object beside this one.
-        if (!hasCode(error, 'ENOENT') || attempt === PUT_ATTEMPTS) throw error;
+        if (!hasCode(error, 'ENOENT') || attempt === putAttempts) throw error;
       }
       // A missing `path` is for the caller to hear of.
       await stat(path);

@@ -1,8 +1,8 @@
 """
 Starts local-bigquery with one lock around what it does in two steps: it looks whether a job's id (a table's name, a
 table's etag) is taken, and then takes it. BigQuery does both at once; without the lock two requests at the same moment
-may both be told that they were first. Another one is around DuckDB's secret for the storage emulator, which its first load
-job makes: of two that make it at once, one fails.
+may both be told that they were first. Another lock is around DuckDB's secret for the storage emulator, which the first
+load job makes: of two that make it at once, one fails.
 
 Connections are kept for as long as clients want them: closed after five idle seconds, as it would, one is gone now and
 then at the very moment at which a client writes to it.
