@@ -2,6 +2,7 @@ import type { Problem } from '../riskmodel/problem.ts';
 import type { ResourceKind } from '../riskmodel/resource-kind.ts';
 import { makeValidator } from '../riskmodel/validator.ts';
 import { findUriProblem } from '../storage/gs-uri.ts';
+import { checkSchema } from './zz_generated.batchprediction-check.ts';
 import declared from './zz_generated.batchprediction.json' with { type: 'json' };
 import type { BatchPrediction } from './zz_generated.batchprediction.ts';
 
@@ -10,7 +11,7 @@ export type ValidatedBatchPrediction =
   | { batchPrediction: BatchPrediction; problems: [] }
   | { batchPrediction: undefined; problems: [Problem, ...Problem[]] };
 
-const validate = makeValidator((declared as unknown as ResourceKind).schema);
+const validate = makeValidator((declared as unknown as ResourceKind).schema, checkSchema);
 
 /**
  * Checks an object as the cluster checks a BatchPrediction that is created: with the CRD's own schema and rules, then what

@@ -5,6 +5,7 @@ import type { ResourceKind } from './resource-kind.ts';
 import { checkSemantics } from './semantic-checks.ts';
 import { makeValidator } from './validator.ts';
 import { parseYamlDocuments } from './yaml-documents.ts';
+import { checkSchema } from './zz_generated.riskmodel-check.ts';
 import declared from './zz_generated.riskmodel.json' with { type: 'json' };
 import type { RiskModel } from './zz_generated.riskmodel.ts';
 
@@ -17,7 +18,7 @@ export type ValidatedRiskModel =
   | { model: undefined; problems: [Problem, ...Problem[]] };
 
 const riskModel = declared as unknown as ResourceKind;
-const validate = makeValidator(riskModel.schema);
+const validate = makeValidator(riskModel.schema, checkSchema);
 
 /**
  * Checks an object as the cluster checks a RiskModel that is applied: with the CRD's own schema and rules, then what a

@@ -1,9 +1,9 @@
-import { Ajv } from 'ajv';
 import type { ErrorObject } from 'ajv';
 import { compileRules } from './cel.ts';
 import { applyDefaults, isObject } from './defaults.ts';
 import { childPath } from './problem.ts';
 import type { Problem } from './problem.ts';
+import type { SchemaCheck } from './schema-check.ts';
 import { nearest } from './spelling.ts';
 import type { StructuralSchema } from './structural-schema.ts';
 
@@ -17,24 +17,10 @@ export interface Validation {
  * Makes the check that the API server makes of a CRD's objects, from the same schema: defaults, types and limits,
  * unknown fields (which `kubectl apply` refuses too), uniqueness in lists, then the CEL rules. Nothing is converted:
  * `"5"` is no number.
+ * @param checkSchema what `npm run generate` has made of the schema
  * @returns a function that copies the object it is given and never throws.
  */
-export function makeValidator(
-  schema: StructuralSchema,
-  { validateSchema = false }: { validateSchema?: boolean } = {},
-): (object: unknown) => Validation {
-  const ajv = new Ajv({
-    allErrors: true,
-    verbose: true,
-    strict: false,
-    strictNumbers: true,
-    coerceTypes: false,
-    validateFormats: false,
-    // The schemas are the product's own, and a test checks them; to do so at each start takes longer than to compile them.
-    validateSchema,
-    meta: validateSchema,
-  });
-  const checkSchema = ajv.compile(toJsonSchema(schema));
+export function makeValidator(schema: StructuralSchema, checkSchema: SchemaCheck): (object: unknown) => Validation {
   const checkRules = compileRules(schema);
   return (object) => {
     const value = applyDefaults(object, schema);
@@ -75,43 +61,6 @@ function pathsAbove(paths: string[]): Set<string> {
     above.add('');
   }
   return above;
-}
-
-const copiedKeywords = [
-  'type',
-  'enum',
-  'const',
-  'pattern',
-  'minLength',
-  'maxLength',
-  'minimum',
-  'maximum',
-  'minItems',
-  'maxItems',
-  'minProperties',
-  'maxProperties',
-  'required',
-  'x-kubernetes-int-or-string',
-] as const;
-
-/** The JSON schema with a structural schema's meaning, in which an object has no fields but those that are named. */
-function toJsonSchema(schema: StructuralSchema): Record<string, unknown> {
-  const converted: Record<string, unknown> = {};
-  for (const keyword of copiedKeywords) {
-    if (schema[keyword] !== undefined) converted[keyword] = schema[keyword];
-  }
-  if (schema['x-kubernetes-int-or-string']) converted['type'] = ['integer', 'string'];
-  if (schema.nullable) converted['type'] = [converted['type'], 'null'].flat();
-  if (schema.items) converted['items'] = toJsonSchema(schema.items);
-  if (schema.properties) converted['properties'] = mapValues(schema.properties, toJsonSchema);
-  if (schema.type === 'object' && !schema['x-kubernetes-preserve-unknown-fields']) {
-    converted['additionalProperties'] = schema.additionalProperties ? toJsonSchema(schema.additionalProperties) : false;
-  }
-  return converted;
-}
-
-function mapValues<In, Out>(object: Readonly<Record<string, In>>, map: (value: In) => Out): Record<string, Out> {
-  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, map(value)]));
 }
 
 /** Says in words what a keyword of the schema demands. */
