@@ -19,6 +19,7 @@ import { SessionThread } from '@riskmodel/core/model/session-thread.ts';
 import { connectRedis } from '@riskmodel/core/redis/connect.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
+import { collectStartGarbage } from '@riskmodel/core/start-garbage.ts';
 import { HealthServer } from '@riskmodel/core/telemetry/health-server.ts';
 import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
 import { ModelCache } from './model-cache.ts';
@@ -128,6 +129,7 @@ export async function startQueueWorker(
   await Promise.all(manifests.map((manifest) => tidyQueue(manifest, settings, redis)));
   notReady = undefined;
   logger.info({ models: manifests.map(({ metadata }) => metadata.name) }, 'ready');
+  collectStartGarbage();
 
   return {
     stop: async () => {

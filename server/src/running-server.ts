@@ -12,6 +12,7 @@ import { connectRedis, type ConnectionPurpose } from '@riskmodel/core/redis/conn
 import { readManifests } from '@riskmodel/core/riskmodel/manifest-files.ts';
 import type { RiskModel } from '@riskmodel/core/riskmodel/zz_generated.riskmodel.ts';
 import { tellLoadedArtifact } from '@riskmodel/core/serving/loaded-artifact.ts';
+import { collectStartGarbage } from '@riskmodel/core/start-garbage.ts';
 import type { ObjectStore } from '@riskmodel/core/storage/object-store.ts';
 import type { Logger } from '@riskmodel/core/telemetry/logger.ts';
 import { version } from '@riskmodel/core/version.ts';
@@ -150,6 +151,7 @@ export class RunningServer {
     if (this.#stopping.signal.aborted) return;
     readiness.markReady();
     this.#logger.info({ models: served.names }, 'ready');
+    collectStartGarbage();
   }
 
   async #openGuard(): Promise<Guard> {

@@ -11,8 +11,11 @@ const dataFolder = '/var/lib/riskmodel';
 /** A non-root user that owns nothing in the image. */
 const unprivilegedUser = 65_532;
 
-/** What a request or a chunk leaves is garbage at once, and Node would gather tens of megabytes of it. */
-export const smallNursery = '--max-semi-space-size=4';
+/**
+ * How Node is called. What a request or a chunk leaves is garbage at once, and Node would gather tens of megabytes of it;
+ * and a program that has started collects what that has left.
+ */
+export const nodeFlags = ['--max-semi-space-size=4', '--expose-gc'];
 
 export interface PodOptions {
   model: RiskModel;
@@ -60,7 +63,7 @@ export function makePodTemplate(options: PodOptions, settings: WorkloadSettings)
           name: component,
           image: settings.image,
           imagePullPolicy: settings.imagePullPolicy,
-          args: [smallNursery, options.program],
+          args: [...nodeFlags, options.program],
           env: makeEnv(options, settings),
           resources: options.resources ?? options.defaultResources,
           securityContext: {
