@@ -1,3 +1,4 @@
+import './async-context.ts';
 import { messageOf } from '@riskmodel/core/errors.ts';
 import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
 import { RunningServer } from './running-server.ts';

@@ -48,7 +48,7 @@ test('a line of fields that are JSON already is the line of the fields', () => {
   const logger = loggerAt('info').child({ model: 'credit' });
   const fields = { request: { status: 200, url: '/a"b' }, id: 'r1' };
   logger.info(fields, 'two\n"words"');
-  infoLines(logger)(JSON.stringify(fields).slice(1, -1), 'two\n"words"');
+  infoLines(logger)(JSON.stringify(fields).slice(1, -1), JSON.stringify('two\n"words"'));
   expect(withoutTime(lines[1])).toBe(withoutTime(lines[0]));
 });
 

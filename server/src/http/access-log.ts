@@ -24,6 +24,7 @@ export function makeAccessLog(options: {
   const { logger, metrics } = options;
   const tracePrefix = options.project === undefined ? '' : `projects/${options.project}/traces/`;
   const writeInfo = infoLines(logger);
+  const pathText = rememberLast((url: string) => JSON.stringify(pathOf(url)));
   return (request, response) => {
     const context = openContext(request);
     // Which comes once; a listener for one time would be wrapped, and taken off again.
@@ -37,18 +38,19 @@ export function makeAccessLog(options: {
       const level = quietRoutes.has(route) ? 'debug' : status >= 500 ? 'error' : 'info';
       if (!logger.isLevelEnabled(level)) return;
       const { requestId, trace, spanId, fields } = context;
-      const url = pathOf(request);
+      // Express cuts off of `url` what leads to a router.
+      const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '';
       const message = `${method} ${route} ${status}`;
       const latency = `${seconds.toFixed(6)}s`;
       if (level === 'info' && trace === undefined && fields === undefined) {
-        // The line of nearly every request. An id has no character that JSON would escape, nor has a method.
-        const http = `{"requestMethod":"${method}","requestUrl":${JSON.stringify(url)},"status":${status},"latency":"${latency}"}`;
-        writeInfo(`"httpRequest":${http},"requestId":"${requestId}"`, message);
+        // The line of nearly every request. An id has no character that JSON would escape, nor has a method or a route.
+        const http = `{"requestMethod":"${method}","requestUrl":${pathText(url)},"status":${status},"latency":"${latency}"}`;
+        writeInfo(`"httpRequest":${http},"requestId":"${requestId}"`, `"${message}"`);
         return;
       }
       logger[level](
         {
-          httpRequest: { requestMethod: method, requestUrl: url, status, latency },
+          httpRequest: { requestMethod: method, requestUrl: pathOf(url), status, latency },
           requestId,
           ...(trace === undefined ? {} : { 'logging.googleapis.com/trace': tracePrefix + trace }),
           ...(spanId === undefined ? {} : { 'logging.googleapis.com/spanId': spanId }),
@@ -57,6 +59,16 @@ export function makeAccessLog(options: {
         message,
       );
     });
+  };
+}
+
+/** At thousands of requests a second most are for the same as the one before. */
+function rememberLast(make: (text: string) => string): (text: string) => string {
+  let last: string | undefined;
+  let made = '';
+  return (text) => {
+    if (text !== last) [last, made] = [text, make(text)];
+    return made;
   };
 }
 
@@ -78,9 +90,7 @@ function routeOf(request: IncomingMessage, context: RequestContext): string {
 /** Paths that go on with a person's identifier, which no log may have. */
 const personalPath = /^\/predictions\/.*/;
 
-function pathOf(request: IncomingMessage): string {
-  // Express cuts off of `url` what leads to a router.
-  const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '';
+function pathOf(url: string): string {
   const query = url.indexOf('?');
   const path = (query === -1 ? url : url.slice(0, query)).slice(0, 1_024);
   return path.replace(personalPath, '/predictions/{id}');

@@ -91,7 +91,8 @@ export class DrainingServer {
 function follow(connection: Connection, response: ServerResponse): void {
   connection.requests++;
   connection.latest = response;
-  response.once('close', () => {
+  // Which comes once; a listener for one time would be wrapped, and taken off again.
+  response.on('close', () => {
     connection.requests--;
     if (connection.latest === response) connection.latest = undefined;
   });

@@ -9,17 +9,24 @@ export interface FeatureMatrix {
   rows: number;
 }
 
+/** What requests are encoded by, and a row that one may be encoded in that has no more. */
+export interface EncodingTarget {
+  encoder: FeatureEncoder;
+  row: Float32Array;
+}
+
 /**
  * Checks and encodes the inputs of a request: one tensor `[N, features]` of any name, or one of `[N]` or `[N, 1]` for
  * each feature, named by it. A NaN of a floating-point tensor, and a null in JSON, is a missing value.
  *
  * @throws HttpError 400 with the first problems of the values; 413 for too many rows
  */
-export function encodeTensors(inputs: readonly InputTensor[], encoder: FeatureEncoder): FeatureMatrix {
+export function encodeTensors(inputs: readonly InputTensor[], target: EncodingTarget): FeatureMatrix {
+  const { encoder } = target;
   const [first] = inputs;
   if (first === undefined) throw new HttpError(400, 'inputs: must hold at least one tensor');
   if (inputs.length === 1 && first.shape.length === 2 && first.shape[1] === encoder.width) {
-    return encodeMatrix(first, encoder);
+    return encodeMatrix(first, target);
   }
   if (inputs.length === 1 && !encoder.names.includes(first.name)) {
     throw new HttpError(
@@ -27,10 +34,10 @@ export function encodeTensors(inputs: readonly InputTensor[], encoder: FeatureEn
       `inputs[0].shape: is [${first.shape.join(', ')}]; expected [N, ${encoder.width}], or one tensor for each feature, named by it`,
     );
   }
-  return encodeColumns(inputs, encoder);
+  return encodeColumns(inputs, target);
 }
 
-function encodeMatrix(input: InputTensor, encoder: FeatureEncoder): FeatureMatrix {
+function encodeMatrix(input: InputTensor, { encoder, row: spare }: EncodingTarget): FeatureMatrix {
   const rows = input.shape[0] as number;
   checkInstanceCount(rows);
   const { names, width } = encoder;
@@ -38,13 +45,13 @@ function encodeMatrix(input: InputTensor, encoder: FeatureEncoder): FeatureMatri
   reportOutOfRange(input, (index) => [Math.floor(index / width), names[index % width] as string], problems);
   const values = encodable(input);
   // Float32 data is checked where it is and goes to the model without another copy.
-  const matrix = input.elements instanceof Float32Array ? input.elements : new Float32Array(rows * width);
+  const matrix = input.elements instanceof Float32Array ? input.elements : emptyMatrix(rows, width, spare);
   for (let row = 0; row < rows; row++) problems.add(row, encoder.encodeValues(values, matrix, row, row * width));
   problems.throwIfAny();
   return { matrix, rows };
 }
 
-function encodeColumns(inputs: readonly InputTensor[], encoder: FeatureEncoder): FeatureMatrix {
+function encodeColumns(inputs: readonly InputTensor[], { encoder, row: spare }: EncodingTarget): FeatureMatrix {
   const { names, width } = encoder;
   const byName = columnsByName(inputs, names);
   const rows = inputs[0]?.shape[0] as number;
@@ -60,7 +67,7 @@ function encodeColumns(inputs: readonly InputTensor[], encoder: FeatureEncoder):
     const input = byName.get(name);
     return input === undefined ? [] : encodable(input);
   });
-  const matrix = new Float32Array(rows * width);
+  const matrix = emptyMatrix(rows, width, spare);
   const values: unknown[] = Array.from({ length: width });
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < width; column++) values[column] = columns[column]?.[row];
@@ -68,6 +75,11 @@ function encodeColumns(inputs: readonly InputTensor[], encoder: FeatureEncoder):
   }
   problems.throwIfAny();
   return { matrix, rows };
+}
+
+/** Memory outside of V8's heap, as that of every array of more than 16 floats, costs a small request dearly. */
+function emptyMatrix(rows: number, width: number, spare: Float32Array): Float32Array {
+  return rows === 1 ? spare : new Float32Array(rows * width);
 }
 
 function columnsByName(inputs: readonly InputTensor[], names: readonly string[]): Map<string, InputTensor> {

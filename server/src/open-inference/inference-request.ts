@@ -27,17 +27,19 @@ export interface ModelInputs {
   outputs: readonly string[];
   /** Names of tensors to pass over, such as the records' identifier. */
   ignored: ReadonlySet<string>;
+  /** Where a request of one row is encoded: what is scored at once needs no matrix of its own. */
+  row: Float32Array;
 }
 
 /** Made once for a model, and not with every request. */
-export function modelInputs({ encoder, manifest, session }: Model): ModelInputs {
+export function modelInputs({ encoder, manifest, session }: Model, row: Float32Array): ModelInputs {
   const { identifier, target } = manifest.spec;
   const ignored = new Set([identifier, target].filter((name) => name !== undefined));
-  return { encoder, outputs: [session.outputName, decisionOutput], ignored };
+  return { encoder, outputs: [session.outputName, decisionOutput], ignored, row };
 }
 
 /**
- * Reads the body of an inference request.
+ * Reads the body of an inference request. Of one with a single row the matrix may be the model's `row`.
  *
  * @param body JSON, then the binary data of its tensors
  * @param jsonLength the header `Inference-Header-Content-Length`; undefined when all of the body is JSON
@@ -66,7 +68,7 @@ export function readInferenceRequest(
     outputs,
     ...encodeTensors(
       tensors.filter((tensor) => tensor !== undefined),
-      model.encoder,
+      model,
     ),
   };
 }

@@ -84,12 +84,14 @@ function describeModel({ name, version, session, encoder }: Model): unknown {
 /** `POST /v2/models/{model}/infer`: the outputs that the body asks for. */
 export async function infer(
   { bodyLimit }: Pick<Deps, 'bodyLimit'>,
-  { model, scorer, inputs }: ServedModel,
+  served: ServedModel,
   request: IncomingMessage,
 ): Promise<Answer> {
   const jsonLength = request.headers['inference-header-content-length'] as string | undefined;
   if (jsonLength === undefined) requireJson(request);
-  const inference = readInferenceRequest(await readBody(request, bodyLimit), jsonLength, inputs);
-  const probabilities = await scorer.score(inference.matrix, inference.rows);
-  return inferenceResponse(model, inference, probabilities);
+  const body = await readBody(request, bodyLimit);
+  // From here to the call of the scorer nothing is waited for: the row is everybody's.
+  const inference = readInferenceRequest(body, jsonLength, served.inputs);
+  const probabilities = await served.scorer.score(inference.matrix, inference.rows);
+  return inferenceResponse(served, inference, probabilities);
 }

@@ -35,7 +35,7 @@ export class Scorer {
    */
   async score(matrix: Float32Array, rows: number): Promise<Float32Array> {
     const probabilities = await this.#lookUpOrRun(matrix, rows);
-    if (!probabilities.every(Number.isFinite)) throw new Error('the model answered with what is no number');
+    if (!areFinite(probabilities)) throw new Error('the model answered with what is no number');
     this.#onScored(probabilities);
     return probabilities;
   }
@@ -69,6 +69,11 @@ export class Scorer {
     cache.write(keys, missing, probabilities);
     return probabilities;
   }
+}
+
+function areFinite(numbers: Float32Array): boolean {
+  for (let i = 0; i < numbers.length; i++) if (!Number.isFinite(numbers[i])) return false;
+  return true;
 }
 
 function selectRows(matrix: Float32Array, width: number, rows: readonly number[]): Float32Array {

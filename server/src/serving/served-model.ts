@@ -4,6 +4,7 @@ import { parseDuration } from '@riskmodel/core/riskmodel/duration.ts';
 import type { Redis } from 'ioredis';
 import { FeatureStore } from '../features/feature-store.ts';
 import { modelInputs, type ModelInputs } from '../open-inference/inference-request.ts';
+import { answerTexts, type AnswerTexts } from '../open-inference/inference-response.ts';
 import { Batcher } from '../scoring/batcher.ts';
 import { PredictionCache, type CacheRedis } from '../scoring/prediction-cache.ts';
 import { Scorer } from '../scoring/scorer.ts';
@@ -15,6 +16,8 @@ export interface ServedModel {
   readonly scorer: Scorer;
   /** What its inference requests are read by. */
   readonly inputs: ModelInputs;
+  /** What the answers of those begin with. */
+  readonly texts: AnswerTexts;
   /** Where features that a request lacks come from; undefined: a request has them all. */
   readonly features: FeatureStore | undefined;
   /** One row, for a request to encode its record in; free again as soon as `scorer.score` has returned its promise. */
@@ -39,6 +42,7 @@ export function serveModel(
   },
 ): ServedModel {
   const { width } = model.encoder;
+  const row = new Float32Array(width);
   const { onRun, onShed, onScored, onCacheResult } = metrics.forModel(model);
   const ttl = model.manifest.spec.online.cache?.ttl;
   const predictionCache =
@@ -59,9 +63,10 @@ export function serveModel(
   return {
     model,
     scorer: new Scorer(batcher, { width, cache: predictionCache, onScored }),
-    inputs: modelInputs(model),
+    inputs: modelInputs(model, row),
+    texts: answerTexts(model),
     features: features && openFeatureStore(model, features),
-    row: new Float32Array(width),
+    row,
   };
 }
 
