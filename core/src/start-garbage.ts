@@ -18,7 +18,7 @@ export interface StartGarbageDeps {
  */
 export function collectStartGarbage({
   collect = collectAll,
-  utilization = performance.eventLoopUtilization,
+  utilization = (earlier) => performance.eventLoopUtilization(earlier),
 }: Partial<StartGarbageDeps> = {}): void {
   let earlier = utilization();
   const timer = setInterval(() => {
