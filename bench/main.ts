@@ -9,6 +9,7 @@ import { callTitles, type CallName } from './online/calls.ts';
 import { benchOnline, type OnlineRow } from './online/online.ts';
 import { benchQueue } from './queue/queue.ts';
 import { benchStartup } from './startup/startup.ts';
+import { readCpuTimes, stolenSince } from './stolen-time.ts';
 
 const usage = `Usage: npm run bench -- online|batch|queue|startup [--peers] [--only A,B] [--quick] [--json FILE]
 
@@ -60,7 +61,8 @@ const benches: Record<string, () => Promise<Report>> = {
       depth: Number(values.depth),
     };
     const calls = ['record', 'oip', 'oip100'] as const;
-    const full = { connections: [1, 16, 64, 256], rounds: 5, seconds: 2 };
+    // Turns are short: what the floor is compared with should have the same machine, whose speed changes by the minute.
+    const full = { connections: [1, 16, 64, 256], rounds: 9, seconds: 1 };
     const size = isQuick ? { connections: [1, 64], rounds: 1, seconds: 2 } : full;
     const rows = await benchOnline({ ...size, ...model, calls, log });
     const measured = calls.filter((call) => rows.some((row) => row.call === call));
@@ -184,8 +186,10 @@ if (values.help === true || bench === undefined) {
   process.stderr.write('riskmodel bench: needs two cores, one for the server and one for the load\n');
   process.exitCode = 1;
 } else {
+  const before = readCpuTimes();
   const { table, figures } = await bench();
-  const machine = `${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, Node ${process.version}`;
+  const stolen = `${(100 * stolenSince(before)).toFixed(1)} % of their time given to others by the host`;
+  const machine = `${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores (${stolen}), Node ${process.version}`;
   process.stdout.write(`${machine}\n\n${table}\n`);
   if (values.json !== undefined) await writeFile(values.json, JSON.stringify({ machine, figures }, undefined, 1));
 }

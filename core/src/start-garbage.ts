@@ -12,7 +12,7 @@ export interface StartGarbageDeps {
 }
 
 /**
- * Collects, once, what starting a program has left on its heap: an eighth of a server's memory, which V8 keeps for as long
+ * Collects, once, what starting a program has left on its heap: a tenth of a server's memory, which V8 keeps for as long
  * as a program that does little needs no more. It takes a tenth of a second, so it waits for a second in which there is
  * nothing to do; of a program that never has one V8 collects in good time.
  */
