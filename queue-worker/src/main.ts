@@ -1,4 +1,4 @@
-import './young-buffers.ts';
+import '@riskmodel/core/young-buffers.ts';
 import { messageOf } from '@riskmodel/core/errors.ts';
 import { readSettings, startQueueWorker } from './queue-worker.ts';
 

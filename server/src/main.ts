@@ -1,4 +1,5 @@
 import './async-context.ts';
+import '@riskmodel/core/young-buffers.ts';
 import { messageOf } from '@riskmodel/core/errors.ts';
 import { makeLogger } from '@riskmodel/core/telemetry/logger.ts';
 import { RunningServer } from './running-server.ts';

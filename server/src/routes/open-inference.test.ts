@@ -25,6 +25,12 @@ function tensor(fields: Record<string, unknown> = {}): Record<string, unknown> {
   return { name: 'input', shape: [1, 4], datatype: 'FP32', data: [30, 1, 5, 1], ...fields };
 }
 
+/** One row, as one tensor or as one a feature. */
+function oneRow(age: number): unknown[] {
+  if (age % 2 === 0) return [tensor({ data: [age, 1, 5, 1] })];
+  return ['AGE', 'SEX'].map((name) => ({ name, shape: [1], datatype: 'INT32', data: [name === 'AGE' ? age : 1] }));
+}
+
 /** Any answer's status, and its error if it is one. */
 async function errorIn(response: Response): Promise<[number, string]> {
   return [response.status, ((await response.json()) as { error: string }).error];
@@ -122,6 +128,17 @@ describe('Open Inference Protocol', () => {
     expect(response.status).toBe(200);
     const { outputs } = (await response.json()) as Answer;
     expect(outputs[0]?.data).toEqual(Array.from({ length: rows }, () => pair(0.3)).flat());
+  });
+
+  test('requests of one row that come at once are answered with their own, whatever is refused between them', async () => {
+    const ages = Array.from({ length: 60 }, (_, index) => index + 10);
+    const answers = await Promise.all(
+      ages.map(async (age) => {
+        const response = await infer({ inputs: oneRow(age) });
+        return response.status === 200 ? ((await response.json()) as Answer).outputs[0]?.data : response.status;
+      }),
+    );
+    expect(answers).toEqual(ages.map((age) => (age < 18 ? 400 : pair(age / 100))));
   });
 
   test('takes one tensor a feature, in any order, [N] or [N, 1]; missing ones follow their rule', async () => {
