@@ -8,9 +8,9 @@ import { compileRules } from '@riskmodel/core/riskmodel/cel.ts';
 import { applyDefaults } from '@riskmodel/core/riskmodel/defaults.ts';
 import type { Problem } from '@riskmodel/core/riskmodel/problem.ts';
 import { readResourceKind, riskModelCrdFile } from '@riskmodel/core/riskmodel/resource-kind.ts';
-import { compileSchemaCheck } from '@riskmodel/core/riskmodel/schema-check.ts';
 import { validationCases } from '@riskmodel/core/riskmodel/validation-cases.ts';
 import { makeValidator } from '@riskmodel/core/riskmodel/validator.ts';
+import { checkSchema } from '@riskmodel/core/riskmodel/zz_generated.riskmodel-check.ts';
 import type { ApiAnswer } from '../harness/cluster/api-client.ts';
 import { everyRequest } from '../harness/cluster/audit-log.ts';
 import { startControlPlane, type ControlPlane } from '../harness/cluster/control-plane.ts';
@@ -30,7 +30,7 @@ const riskModels = '/apis/riskmodel.io/v1alpha1/namespaces/cases/riskmodels';
 const exampleFile = join(repository, 'examples/credit-default/riskmodel.yaml');
 
 const { schema } = readResourceKind(riskModelCrdFile);
-const findSchemaProblems = makeValidator(schema, compileSchemaCheck(schema));
+const findSchemaProblems = makeValidator(schema, checkSchema);
 const findRuleProblems = compileRules(schema);
 
 const log = (line: string): void => void process.stderr.write(`  ${line}\n`);

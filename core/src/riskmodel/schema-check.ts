@@ -18,24 +18,18 @@ const options: Options = {
   strictNumbers: true,
   coerceTypes: false,
   validateFormats: false,
+  code: { source: true, esm: true },
 };
-
-/**
- * The check of a CRD's schema, for which nothing has been generated.
- * @throws Error when the schema is none that JSON schema allows
- */
-export function compileSchemaCheck(schema: StructuralSchema): SchemaCheck {
-  return new Ajv(options).compile(toJsonSchema(schema));
-}
 
 const runtimeImport = 'require("ajv/dist/runtime/ucs2length")';
 
 /**
- * The text of a module that exports the same check as `checkSchema` (https://ajv.js.org/standalone.html).
- * @throws Error when the check would need a part of Ajv that the module does not import
+ * The text of a module that exports the check of a schema as `checkSchema`, a `SchemaCheck`
+ * (https://ajv.js.org/standalone.html).
+ * @throws Error when JSON schema does not allow the schema, or the check needs a part of Ajv that the module does not import
  */
 export function writeSchemaCheck(schema: StructuralSchema): string {
-  const ajv = new Ajv({ ...options, code: { source: true, esm: true } });
+  const ajv = new Ajv(options);
   ajv.addSchema(toJsonSchema(schema), 'schema');
   // Ajv writes `require` into modules too.
   const code = standalone.default(ajv, { checkSchema: 'schema' }).replaceAll(runtimeImport, 'ucs2length');
